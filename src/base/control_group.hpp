@@ -1,0 +1,33 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agentctl {
+
+/// What the kernel accounts to a control group; empty where no controller does.
+struct ControlGroupUsage {
+  std::optional<std::uint64_t> cpu_ns;
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<std::uint64_t> memory_peak_bytes;
+  std::optional<std::uint64_t> processes;
+};
+
+/// Reads the files of one control group (v2, Documentation/admin-guide/cgroup-v2.rst). `path` is below the hierarchy's
+/// root, as systemd gives it: "/user.slice/…/agentctl-web.service".
+ControlGroupUsage read_usage(const std::string& path);
+
+/// Every process in the group and below it.
+std::vector<pid_t> read_processes(const std::string& path);
+
+/// How many processes of the group the kernel killed for memory.
+std::uint64_t count_oom_kills(const std::string& path);
+
+/// The group of this process; empty when there is none.
+std::string own_control_group();
+
+}  // namespace agentctl

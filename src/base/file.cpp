@@ -1,0 +1,129 @@
+#include "base/file.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "base/error.hpp"
+#include "base/random.hpp"
+
+namespace agentctl {
+namespace {
+
+int retry_open(const char* path, int flags, mode_t mode = 0) {
+  int fd = -1;
+  do fd = ::open(path, flags | O_CLOEXEC, mode);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+void write_all(int fd, std::string_view data, const std::string& path) {
+  while (!data.empty()) {
+    const ssize_t n = ::write(fd, data.data(), data.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error("cannot write", path, errno);
+    data.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
+  // O_NONBLOCK: opening a FIFO that somebody put there must not hang.
+  Fd fd(retry_open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    throw system_error("cannot read", path, errno);
+  }
+  struct stat status {};
+  if (::fstat(fd.get(), &status) < 0) throw system_error("cannot read", path, errno);
+  const auto refuse = [&](const char* reason) {
+    return Error({.code = ErrorCode::failed, .context = "cannot read", .object = path, .reason = reason, .hint = {}});
+  };
+  if (!S_ISREG(status.st_mode)) throw refuse("not a regular file");
+  if (static_cast<std::size_t>(status.st_size) > limit) throw refuse("the file is too large");
+  // One byte more than the size, so that the usual read ends with a short count and no second call.
+  std::string content(static_cast<std::size_t>(status.st_size) + 1, '\0');
+  std::size_t used = 0;
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), content.data() + used, content.size() - used);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error("cannot read", path, errno);
+    used += static_cast<std::size_t>(n);
+    if (used < content.size()) break;
+    if (used > limit) throw refuse("the file is too large");
+    content.resize(content.size() * 2);
+  }
+  content.resize(used);
+  return content;
+}
+
+void write_file(const std::string& path, std::string_view content, mode_t mode) {
+  const std::string temporary = path + "." + random_id(6) + ".tmp";
+  Fd fd(retry_open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+  if (!fd) throw system_error("cannot write", path, errno);
+  try {
+    write_all(fd.get(), content, path);
+    if (::rename(temporary.c_str(), path.c_str()) < 0) throw system_error("cannot write", path, errno);
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+}
+
+void make_directories(const std::string& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
+  const auto slash = path.find_last_of('/');
+  if (errno != ENOENT || slash == std::string::npos || slash == 0)
+    throw system_error("cannot make the folder", path, errno);
+  make_directories(path.substr(0, slash), mode);
+  if (::mkdir(path.c_str(), mode) < 0 && errno != EEXIST) throw system_error("cannot make the folder", path, errno);
+}
+
+std::vector<std::string> list_directory(const std::string& path) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()), ::closedir);
+  if (!dir) {
+    if (errno == ENOENT || errno == ENOTDIR) return {};
+    throw system_error("cannot list the folder", path, errno);
+  }
+  std::vector<std::string> names;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  return names;
+}
+
+bool remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) == 0) return true;
+  if (errno != ENOENT && errno != ENOTDIR) throw system_error("cannot remove", path, errno);
+  return false;
+}
+
+void remove_directory(const std::string& path) {
+  // What cannot be unlinked is told by rmdir; all else is gone then.
+  for (const std::string& name : list_directory(path)) ::unlink((path + "/" + name).c_str());
+  if (::rmdir(path.c_str()) < 0 && errno != ENOENT) throw system_error("cannot remove the folder", path, errno);
+}
+
+FileLock FileLock::acquire(const std::string& path) {
+  Fd fd(retry_open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  if (!fd) throw system_error("cannot lock", path, errno);
+  while (::flock(fd.get(), LOCK_EX) < 0)
+    if (errno != EINTR) throw system_error("cannot lock", path, errno);
+  return FileLock(std::move(fd));
+}
+
+std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
+  Fd fd(retry_open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  if (!fd) throw system_error("cannot lock", path, errno);
+  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return FileLock(std::move(fd));
+  if (errno == EWOULDBLOCK) return std::nullopt;
+  throw system_error("cannot lock", path, errno);
+}
+
+}  // namespace agentctl

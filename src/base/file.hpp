@@ -1,0 +1,48 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/fd.hpp"
+
+namespace agentctl {
+
+/// The whole regular file, or nothing when there is none. Symbolic links, other kinds of file and files over
+/// `limit` bytes are errors: what agentctl reads may have been written by somebody else.
+std::optional<std::string> read_file(const std::string& path, std::size_t limit);
+
+/// Replaces the file: writes `path`.<random>.tmp beside it, then renames, so that a reader sees the old or the new
+/// content and never a part. Not fsync'ed: it survives a crash of agentctl, not always a power cut.
+void write_file(const std::string& path, std::string_view content, mode_t mode = 0600);
+
+/// Makes the folder and its missing parents.
+void make_directories(const std::string& path, mode_t mode = 0700);
+
+/// Names in a folder, without "." and "..", unsorted; empty when the folder is missing.
+std::vector<std::string> list_directory(const std::string& path);
+
+/// Unlinks a file; a missing one is no error. Returns whether it was there.
+bool remove_file(const std::string& path);
+
+/// Removes the files in a folder and then the folder, which must hold no other; what is missing is no error.
+void remove_directory(const std::string& path);
+
+/// Holds an exclusive flock(2) on a file, made when missing, until destroyed. A holder that dies lets go of it.
+class FileLock {
+ public:
+  /// Waits for the lock.
+  static FileLock acquire(const std::string& path);
+  /// Nothing when somebody else holds it.
+  static std::optional<FileLock> try_acquire(const std::string& path);
+
+ private:
+  explicit FileLock(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace agentctl

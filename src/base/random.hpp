@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace agentctl {
+
+/// `length` random characters of [a-z2-7], 5 bits each, from getrandom(2). The first is a letter, so that an id can
+/// never be taken for a number, and never for an option.
+std::string random_id(std::size_t length);
+
+}  // namespace agentctl

@@ -1,0 +1,78 @@
+#include "base/system.hpp"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+// The files of /proc have no size, so read_file() does not serve them.
+std::string read_proc(const std::string& path, std::size_t limit) {
+  const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string content(limit, '\0');
+  const ssize_t n = fd ? ::read(fd.get(), content.data(), content.size()) : 0;
+  content.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return content;
+}
+
+}  // namespace
+
+std::string boot_id() {
+  std::string id = read_proc("/proc/sys/kernel/random/boot_id", 64);
+  std::erase_if(id, [](char c) { return c == '-' || c == '\n'; });
+  return id;
+}
+
+bool lingers(const std::string& user) { return ::access(("/var/lib/systemd/linger/" + user).c_str(), F_OK) == 0; }
+
+std::string command_line_of(pid_t pid) {
+  std::string line = read_proc("/proc/" + std::to_string(pid) + "/cmdline", 200);
+  while (!line.empty() && line.back() == '\0') line.pop_back();
+  std::replace(line.begin(), line.end(), '\0', ' ');
+  return to_valid_utf8(line);
+}
+
+CommandOutput run_command(const std::vector<std::string>& argv) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) < 0) throw system_error("cannot run", argv.at(0), errno);
+  Fd reader(pipe[0]);
+  Fd writer(pipe[1]);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_adddup2(&actions, writer.get(), 1);
+  ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  std::vector<char*> arguments;
+  for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
+  arguments.push_back(nullptr);
+  pid_t pid = 0;
+  const int failed = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) throw system_error("cannot run", argv[0], failed);
+  writer.reset();
+
+  constexpr std::size_t limit = 1 << 20;
+  CommandOutput output;
+  std::array<char, 4096> chunk{};
+  for (;;) {
+    const ssize_t n = ::read(reader.get(), chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    if (output.text.size() < limit) output.text.append(chunk.data(), static_cast<std::size_t>(n));
+  }
+  while (::waitpid(pid, &output.status, 0) < 0 && errno == EINTR) {
+  }
+  return output;
+}
+
+}  // namespace agentctl

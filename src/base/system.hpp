@@ -1,0 +1,28 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace agentctl {
+
+/// The kernel's boot ID, 32 hexadecimal digits as systemd writes it (sd_id128_get_boot(3)); empty when unreadable.
+std::string boot_id();
+
+/// Whether the user's manager runs without a login (loginctl enable-linger), by logind's own mark of it.
+bool lingers(const std::string& user);
+
+/// The command line of a process as one string for people, at most 200 bytes; empty when it cannot be read.
+std::string command_line_of(pid_t pid);
+
+struct CommandOutput {
+  int status = 0;  ///< as waitpid(2) gives it
+  std::string text;
+};
+
+/// Runs a program found in PATH to its end and returns its standard output, at most 1 MiB; its standard error is
+/// dropped and its standard input is empty.
+CommandOutput run_command(const std::vector<std::string>& argv);
+
+}  // namespace agentctl

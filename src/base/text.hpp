@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace agentctl {
+
+/// Decimal digits only, without sign or space, up to 2^63-1.
+std::optional<std::int64_t> parse_decimal(std::string_view text);
+
+/// Bytes that are no valid UTF-8 become U+FFFD.
+std::string to_valid_utf8(std::string_view bytes);
+bool is_valid_utf8(std::string_view bytes);
+
+/// One line that a shell reads back as these words. Control characters and bytes that are no UTF-8 become $'\n'-like
+/// escapes (bash, POSIX 2024), so that it can be shown on a terminal.
+std::string quote_for_shell(const std::vector<std::string>& words);
+
+/// At most `columns` characters (code points) of valid UTF-8; when cut, the last one is "…".
+std::string shorten(std::string_view text, std::size_t columns);
+
+/// How many characters (code points) the text has.
+std::size_t count_columns(std::string_view text);
+
+/// Valid UTF-8 without control characters, so that nothing an agent wrote can steer a terminal: C0, DEL and C1
+/// become "\x1b"-like escapes.
+std::string to_printable(std::string_view bytes);
+
+}  // namespace agentctl

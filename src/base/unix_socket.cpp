@@ -1,0 +1,34 @@
+#include "base/unix_socket.hpp"
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace agentctl {
+
+UnixAddress::UnixAddress(const std::string& path) {
+  // One byte is left for the NUL that ends a path; an abstract address has none, but nobody needs that last byte.
+  if (path.empty() || path.size() >= sizeof(storage.sun_path))
+    throw Error({.code = ErrorCode::failed,
+                 .context = "cannot use the socket",
+                 .object = path,
+                 .reason = path.empty() ? "the path is empty" : "the path is longer than 107 bytes",
+                 .hint = {}});
+  storage.sun_family = AF_UNIX;
+  std::memcpy(storage.sun_path, path.data(), path.size());
+  size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  if (path[0] == '@')
+    storage.sun_path[0] = '\0';
+  else
+    ++size;
+}
+
+Fd make_unix_socket(int type) {
+  Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  if (!fd) throw system_error("cannot make a socket", {}, errno);
+  return fd;
+}
+
+}  // namespace agentctl

@@ -1,0 +1,35 @@
+#include "base/user.hpp"
+
+#include <pwd.h>
+
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+std::optional<User> to_user(const passwd* entry) {
+  if (entry == nullptr) return std::nullopt;
+  return User{.uid = entry->pw_uid,
+              .gid = entry->pw_gid,
+              .name = entry->pw_name,
+              .home = entry->pw_dir,
+              .shell = entry->pw_shell};
+}
+
+}  // namespace
+
+std::optional<User> find_user(uid_t uid) { return to_user(::getpwuid(uid)); }
+
+std::optional<User> find_user(const std::string& name_or_uid) {
+  if (auto user = to_user(::getpwnam(name_or_uid.c_str()))) return user;
+  const auto number = parse_decimal(name_or_uid);
+  if (!number || *number > 0xfffffffe) return std::nullopt;
+  return find_user(static_cast<uid_t>(*number));
+}
+
+std::string user_name(uid_t uid) {
+  const auto user = find_user(uid);
+  return user ? user->name : std::to_string(uid);
+}
+
+}  // namespace agentctl

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+namespace agentctl {
+
+struct User {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::string name;
+  std::string home;
+  std::string shell;
+};
+
+std::optional<User> find_user(uid_t uid);
+/// By name, or by number written in decimal digits.
+std::optional<User> find_user(const std::string& name_or_uid);
+
+/// The name, or the number when it has none.
+std::string user_name(uid_t uid);
+
+}  // namespace agentctl
