@@ -1,0 +1,161 @@
+#include "domain/end_of_session.hpp"
+
+#include <csignal>
+#include <cstring>
+
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+std::optional<int> signal_number(const std::string& name) {
+  for (int number = 1; number < NSIG; ++number) {
+    const char* abbreviation = ::sigabbrev_np(number);
+    if (abbreviation != nullptr && name == abbreviation) return number;
+  }
+  if (const auto number = parse_decimal(name); number && *number > 0 && *number < NSIG) return static_cast<int>(*number);
+  return std::nullopt;
+}
+
+std::string asked_by(const StopRequest& stop) {
+  std::string text = "stopped by " + (stop.by.user.empty() ? std::to_string(stop.by.uid) : stop.by.user);
+  if (!stop.reason.empty()) text += ": " + stop.reason;
+  return text;
+}
+
+// The command's own status as the host noted it; else what systemd saw of the host, which mirrors it.
+Exit exit_of(const EndEvidence& evidence) {
+  Exit exit{.code = {}, .signal = {}, .result = evidence.service_result};
+  if (evidence.note && (evidence.note->exit_code || evidence.note->exit_signal)) {
+    exit.code = evidence.note->exit_code;
+    exit.signal = evidence.note->exit_signal;
+  } else if (evidence.note && evidence.note->start_status) {
+    exit.code = evidence.note->start_status;
+  } else if (evidence.exit_code == "exited") {
+    if (const auto code = parse_decimal(evidence.exit_status)) exit.code = static_cast<int>(*code & 0xff);
+  } else if (!evidence.exit_code.empty()) {
+    exit.signal = signal_number(evidence.exit_status);
+  }
+  return exit;
+}
+
+bool host_ended_first(const EndEvidence& evidence) {
+  return evidence.note && evidence.note->started_at && !evidence.note->exit_code && !evidence.note->exit_signal;
+}
+
+bool has_limit(const Record& record) { return record.request.ttl && *record.request.ttl != forever; }
+
+std::string limit_in_words(const Record& record, const std::optional<HostNote>& note) {
+  std::string text = "time limit of " + format_time_span(*record.request.ttl);
+  if (record.expires_at && note && note->started_at)
+    text += ", extended to " + format_rough_span(*record.expires_at - *note->started_at) + ",";
+  return text;
+}
+
+struct Verdict {
+  State state;
+  std::string reason;
+};
+
+Verdict ended_by_itself(const EndEvidence& evidence, const Exit& exit) {
+  if (evidence.service_result == "oom-kill") return {State::failed, "out of memory: killed by the kernel"};
+  if (host_ended_first(evidence) && exit.signal)
+    return {State::failed, "its session host was killed by " + signal_name(*exit.signal)};
+  if (exit.signal) {
+    const bool dumped = evidence.exit_code == "dumped" || (evidence.note && evidence.note->core_dumped);
+    return {State::failed, "killed by " + signal_name(*exit.signal) + (dumped ? " (core dumped)" : "")};
+  }
+  if (exit.code == 0) return {State::exited, "exited with status 0"};
+  if (exit.code) return {State::failed, "exited with status " + std::to_string(*exit.code)};
+  return {State::failed, "systemd result '" + evidence.service_result + "'"};
+}
+
+Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& exit) {
+  const std::optional<HostNote>& note = evidence.note;
+  if (note && note->start_status) return {State::failed, note->start_error};
+  const bool terminated = note ? note->terminated_at.has_value() : true;
+  const bool timed_out = evidence.service_result == "timeout";
+  const bool cut_short = terminated || timed_out || (host_ended_first(evidence) && exit.signal == SIGKILL);
+  if (cut_short && evidence.job == ManagerJob::restart)
+    return {State::restarting, "restarted " + (record.restart_by ? "by " + record.restart_by->user : "with systemctl")};
+  // A request that was written but never reached systemd is no reason for an end by the time limit.
+  const bool stop_is_why = !timed_out || !has_limit(record) || evidence.job == ManagerJob::stop;
+  if (record.stop && cut_short && stop_is_why) return {State::stopped, asked_by(*record.stop)};
+  if (cut_short && evidence.job == ManagerJob::shutdown)
+    return {State::lost, "the host or its user manager was shut down"};
+  if (cut_short && evidence.job == ManagerJob::stop) return {State::stopped, "stopped with systemctl"};
+  if (timed_out && (note ? !note->started_at : !has_limit(record))) return {State::failed, "did not start in time"};
+  if (timed_out && has_limit(record)) return {State::expired, limit_in_words(record, note) + " reached"};
+  // Only a stop is left that can time out, though its job could not be seen any more.
+  if (timed_out) return {State::stopped, "stopped with systemctl"};
+  return ended_by_itself(evidence, exit);
+}
+
+}  // namespace
+
+std::string signal_name(int signal) {
+  const char* abbreviation = ::sigabbrev_np(signal);
+  return abbreviation != nullptr ? std::string("SIG") + abbreviation : "signal " + std::to_string(signal);
+}
+
+bool needs_manager_job(const Record& record, const EndEvidence& evidence) {
+  if (evidence.note && evidence.note->start_status) return false;
+  if (evidence.service_result == "timeout" || record.restart_by) return true;
+  if (record.stop) return false;
+  return !evidence.note || evidence.note->terminated_at.has_value();
+}
+
+End decide_end(const Record& record, const EndEvidence& evidence) {
+  End end;
+  end.exit = exit_of(evidence);
+  auto [state, reason] = verdict(record, evidence, end.exit);
+  end.state = state;
+  end.reason = std::move(reason);
+  end.ended_at = evidence.at;
+  end.invocation_id = evidence.invocation_id;
+  if (evidence.note) {
+    end.started_at = evidence.note->started_at;
+    if (evidence.note->pid > 0) end.pid = evidence.note->pid;
+    end.log_lost = evidence.note->log_lost;
+  }
+  return end;
+}
+
+End decide_lost(const Record& record, const std::optional<HostNote>& note, const std::string& boot_id, TimePoint at) {
+  End end;
+  end.state = State::lost;
+  if (!record.boot_id.empty() && record.boot_id != boot_id) {
+    end.reason = "the host went down while it ran (boot " + record.boot_id.substr(0, 8) + ", now " +
+                 boot_id.substr(0, 8) + ")";
+  } else if (note && note->started_at) {
+    end.reason = "its unit is gone and no recorder could say how it ended";
+  } else {
+    end.reason = "it was never started: the agentctl that asked for it was gone";
+  }
+  if (note) {
+    end.started_at = note->started_at;
+    end.exit.code = note->exit_code;
+    end.exit.signal = note->exit_signal;
+    if (note->pid > 0) end.pid = note->pid;
+    end.invocation_id = note->invocation_id;
+    end.log_lost = note->log_lost;
+  }
+  end.ended_at = note && note->exited_at ? *note->exited_at : at;
+  return end;
+}
+
+std::optional<TimePoint> expiry(const Record& record, const std::optional<TimePoint>& started_at) {
+  if (record.expires_at) return record.expires_at;
+  if (!has_limit(record)) return std::nullopt;
+  return started_at.value_or(record.created_at) + *record.request.ttl;
+}
+
+int exit_status_of(const End& end) {
+  if (end.state == State::expired) return 124;
+  if (end.exit.code) return *end.exit.code;
+  if (end.exit.signal) return 128 + *end.exit.signal;
+  if (end.state == State::stopped) return 128 + SIGTERM;
+  return 1;
+}
+
+}  // namespace agentctl

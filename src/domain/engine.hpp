@@ -1,0 +1,106 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "domain/session.hpp"
+
+namespace agentctl {
+
+/// What an engine is asked to start: one session's unit.
+struct UnitSpec {
+  std::string unit;
+  std::string slice;
+  std::string description;
+  SessionKind kind = SessionKind::service;
+  std::vector<std::string> host;      ///< service: command line of the session host, absolute path first
+  std::vector<std::string> recorder;  ///< service: run when the unit has ended
+  pid_t process = 0;                  ///< scope: the process to put into it
+  std::optional<microseconds> ttl;
+  microseconds stop_timeout{};
+  std::string user;
+};
+
+enum class Activity { inactive, activating, active, deactivating, failed, restarting };
+
+/// One unit as the engine sees it now.
+struct UnitState {
+  std::string unit;
+  std::string description;
+  Activity activity = Activity::inactive;
+};
+
+/// A live unit in full.
+struct UnitDetails {
+  UnitState state;
+  std::string invocation_id;
+  pid_t main_pid = 0;
+  std::string control_group;
+  std::optional<TimePoint> active_since;
+};
+
+/// How a start or restart ended.
+struct StartResult {
+  bool started = false;
+  std::string job_result;  ///< systemd's words: done, failed, timeout, canceled, dependency …
+};
+
+/// Tells, without polling, when units may have changed state. It exists before the caller looks at the units, so no end
+/// between the look and the wait is missed.
+class UnitWatch {
+ public:
+  virtual ~UnitWatch() = default;
+  /// A unit to look at again, nothing at the deadline. Each watched unit comes once at the start. A change is a hint,
+  /// not a verdict: a reload of the manager gives them too.
+  virtual std::optional<std::string> next_change(std::optional<microseconds> timeout) = 0;
+  /// For callers that wait for more than units: readable when next_change() may have something.
+  virtual int fd() const = 0;
+};
+
+/// The seam between what agentctl decides and who runs the processes. Handles are opaque strings (unit names).
+/// Rejected: one method for each property; an engine sees whole specs, so that one that is no systemd can say no.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// Throws Error{unreachable} while nothing has been changed yet; without it, the first call connects.
+  virtual void connect() = 0;
+
+  /// Returns when the unit is ready or has failed to start. Throws Error{conflict} when such a unit lives already,
+  /// {unreachable}, {not_permitted}.
+  virtual StartResult start(const UnitSpec& spec) = 0;
+
+  /// All loaded units of agentctl.
+  virtual std::vector<UnitState> list() = 0;
+
+  virtual std::optional<UnitDetails> inspect(const std::string& unit) = 0;
+
+  /// Asks for the end of all of them and returns; nothing happens to those that are gone.
+  virtual void stop(const std::vector<std::string>& units) = 0;
+
+  /// Stops the unit if it lives, starts it again, and returns when that is done.
+  virtual StartResult restart(const std::string& unit) = 0;
+
+  /// Sends a signal to every process of the unit.
+  virtual void kill(const std::string& unit, int signal) = 0;
+
+  /// Makes a moved time limit, counted from the unit's start, outlive a reload of the manager.
+  virtual void persist_time_limit(const std::string& unit, microseconds since_start) = 0;
+  virtual void forget_time_limit(const std::string& unit) = 0;
+
+  virtual std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& units) = 0;
+
+  /// What the processes of a unit use now, from its control group.
+  virtual Usage usage(const std::string& control_group) = 0;
+
+  /// The control group of a session's unit, computed from its slice without asking anyone.
+  virtual std::string control_group(const std::string& slice, const std::string& unit) = 0;
+
+  virtual std::vector<pid_t> processes(const std::string& control_group) = 0;
+};
+
+}  // namespace agentctl

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "domain/session.hpp"
+
+namespace agentctl {
+
+/// 1 to 64 of [a-z0-9-], no hyphen first or last.
+bool is_valid_name(std::string_view name);
+
+/// A valid name made of any text: lower case, runs of anything else become one hyphen, at most 40 characters;
+/// "session" when nothing is left.
+std::string slug(std::string_view text);
+
+/// The name that `run` gives when none was asked for: the command's name and the first characters of the id.
+std::string default_name(std::string_view command, std::string_view id);
+
+/// "agentctl-web.service" or "agentctl-web.scope".
+std::string unit_name(std::string_view name, SessionKind kind);
+
+/// The session's name in such a unit name; nothing for other units.
+std::optional<std::string> name_from_unit(std::string_view unit);
+
+/// The slice of a session. Thousands of units in one slice make each start several times slower, so sessions without a
+/// project are spread over 16 slices by a hash of their name. A project's name is escaped as systemd-escape(1) does,
+/// because "-" makes a slice the child of another.
+std::string slice_name(std::string_view project, std::string_view name);
+
+/// The slice that holds all sessions of a project.
+std::string project_slice(std::string_view project);
+
+/// The unit's Description=: it carries the id, so that one list call ties units to records, and a unit whose record
+/// was lost still says what it is. Only the program's name is in it: anyone on the bus can read it.
+std::string unit_description(const Record& record);
+
+/// The id in such a description.
+std::optional<std::string> id_from_description(std::string_view description);
+
+inline constexpr std::size_t id_length = 12;
+
+/// Whether it has the form of an id (base/random.hpp).
+bool is_valid_id(std::string_view id);
+
+/// The last part of a path.
+std::string base_name(std::string_view path);
+
+}  // namespace agentctl

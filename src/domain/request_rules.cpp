@@ -1,0 +1,87 @@
+#include "domain/request_rules.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "domain/naming.hpp"
+
+namespace agentctl {
+namespace {
+
+[[noreturn]] void refuse(std::string option, std::string reason, std::string hint = {}) {
+  throw Error({.code = ErrorCode::usage,
+               .context = "invalid",
+               .object = std::move(option),
+               .reason = std::move(reason),
+               .hint = std::move(hint)});
+}
+
+bool is_plain_text(std::string_view text) {
+  return text.size() <= max_text && is_valid_utf8(text) && to_printable(text) == text;
+}
+
+void check_word(const char* option, const std::string& word) {
+  if (word.empty() || is_valid_word(word)) return;
+  refuse(option, "'" + to_printable(word) + "' is not 1 to 64 of a-z A-Z 0-9 . _ - with a letter or digit first",
+         std::string(option) + " " + slug(word));
+}
+
+void check_text(const char* option, const std::string& text) {
+  if (is_plain_text(text)) return;
+  refuse(option, "must be at most " + std::to_string(max_text) + " bytes of UTF-8 without control characters");
+}
+
+void check_command(const std::vector<std::string>& command) {
+  if (command.empty() || command.front().empty())
+    refuse("COMMAND", "there is no command to run", "agentctl run -- COMMAND [ARG...]");
+  for (std::size_t i = 0; i < command.size(); ++i) {
+    if (command[i].size() > max_argument)
+      refuse("COMMAND", "argument " + std::to_string(i) + " has " + std::to_string(command[i].size()) +
+                            " bytes; the kernel takes at most " + std::to_string(max_argument),
+             "pass it in a file");
+  }
+}
+
+void check_labels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > max_labels) refuse("--label", "at most " + std::to_string(max_labels) + " labels");
+  for (const auto& [key, value] : labels) {
+    if (!is_valid_word(key)) refuse("--label", "the key '" + to_printable(key) + "' is not 1 to 64 of a-z A-Z 0-9 . _ -");
+    check_text("--label", value);
+  }
+}
+
+}  // namespace
+
+bool is_valid_word(std::string_view text) {
+  const auto alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  return !text.empty() && text.size() <= 64 && alphanumeric(text.front()) &&
+         std::all_of(text.begin(), text.end(),
+                     [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+void check_request(const SessionRequest& request) {
+  // First: without a command there is no name either.
+  check_command(request.command);
+  if (!is_valid_name(request.name))
+    refuse("-n", "'" + to_printable(request.name) + "' is not 1 to 64 of a-z 0-9 - without a hyphen first or last",
+           "agentctl run -n " + slug(request.name));
+  // agentctl-reconcile.service is the package's own.
+  if (request.name == "reconcile") refuse("-n", "'reconcile' is the name of agentctl's own unit", "choose another name");
+  check_word("--project", request.project);
+  check_word("--group", request.group);
+  check_text("--agent", request.agent);
+  check_text("--work-item", request.work_item);
+  check_labels(request.labels);
+  if (request.ports.size() > max_ports) refuse("--port", "at most " + std::to_string(max_ports) + " ports");
+  if (request.ttl && request.ttl->count() <= 0) refuse("--ttl", "must be longer than 0", "--ttl 15min, or infinity");
+  if (request.kind == SessionKind::scope && !request.user.empty())
+    refuse("--uid", "a --scope session runs as the caller", "leave out --scope, or use sudo -u " + request.user);
+  if (request.kind == SessionKind::scope && (!request.stdout_file.empty() || !request.stderr_file.empty()))
+    refuse(request.stdout_file.empty() ? "--stderr" : "--stdout",
+           "the output of a --scope session goes to the caller's own streams", "redirect it with > FILE");
+}
+
+}  // namespace agentctl

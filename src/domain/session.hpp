@@ -1,0 +1,122 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/control_group.hpp"
+#include "base/time.hpp"
+
+namespace agentctl {
+
+/// Whose systemd runs the session: the caller's own manager, or PID 1.
+enum class ManagerScope { user, system };
+
+enum class SessionKind {
+  service,  ///< detached: a service unit whose main process is the session host
+  scope,    ///< in the caller's terminal: a scope unit around a child of agentctl
+};
+
+enum class State {
+  queued,
+  starting,
+  running,
+  stopping,
+  restarting,
+  exited,
+  failed,
+  stopped,
+  expired,
+  cancelled,
+  parked,
+  lost,
+};
+
+bool is_terminal(State state) noexcept;
+const char* to_string(State state) noexcept;
+const char* to_string(ManagerScope scope) noexcept;
+const char* to_string(SessionKind kind) noexcept;
+std::optional<State> parse_state(std::string_view text);
+
+/// What was asked for: everything that `restart` of an ended session needs, but for environment values, which may be
+/// secrets and are therefore only in the launch file (domain/launch.hpp).
+struct SessionRequest {
+  std::string name;
+  std::vector<std::string> command;
+  std::string cwd;
+  SessionKind kind = SessionKind::service;
+  std::string project;
+  std::string group;
+  std::string agent;
+  std::string work_item;
+  std::map<std::string, std::string> labels;
+  std::vector<std::uint16_t> ports;
+  std::optional<microseconds> ttl;       ///< none: no limit
+  microseconds stop_timeout{5'000'000};  ///< from SIGTERM to SIGKILL
+  std::string stdout_file;               ///< appended to, besides the journal; empty: none
+  std::string stderr_file;
+  bool clean_env = false;
+  std::vector<std::string> env_keys;  ///< names given with -e
+  std::string env_file;
+  std::string user;  ///< run as (system scope only); empty: as the manager's own user
+};
+
+/// Who asked for something. All of it is what the asker's own process said of itself.
+struct Asker {
+  uid_t uid = 0;
+  std::string user;
+  pid_t pid = 0;
+  std::string command;
+};
+
+struct StopRequest {
+  Asker by;
+  std::string reason;
+  TimePoint at{};
+};
+
+struct Exit {
+  std::optional<int> code;
+  std::optional<int> signal;
+  std::string result;  ///< systemd's Result= of the unit: success, exit-code, signal, timeout, oom-kill …
+};
+
+using Usage = ControlGroupUsage;
+
+/// How a session, or one attempt of it, ended.
+struct End {
+  State state = State::failed;
+  std::string reason;
+  Exit exit;
+  std::optional<TimePoint> started_at;
+  std::optional<TimePoint> ended_at;
+  std::optional<pid_t> pid;
+  std::string invocation_id;
+  Usage usage;
+  std::uint64_t log_lost = 0;
+};
+
+/// What the registry keeps of one session. It says what was asked and how it ended; whether it lives is systemd's to
+/// say (derive_state() in domain/session_view.hpp).
+struct Record {
+  std::string id;
+  std::string unit;
+  ManagerScope scope = ManagerScope::user;
+  SessionRequest request;
+  Asker created_by;
+  TimePoint created_at{};
+  std::string boot_id;
+  int attempt = 1;
+  std::vector<End> earlier_attempts;
+  std::optional<TimePoint> expires_at;       ///< set by `extend`; else start + ttl
+  std::optional<StopRequest> stop;           ///< who asked for the stop that is under way, or was
+  std::optional<Asker> restart_by;           ///< who asked for the restart that is under way
+  std::optional<End> end;                    ///< set once, never changed
+};
+
+}  // namespace agentctl

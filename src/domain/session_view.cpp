@@ -1,0 +1,58 @@
+#include "domain/session_view.hpp"
+
+#include "domain/end_of_session.hpp"
+
+namespace agentctl {
+namespace {
+
+DerivedState state_of_unit(Activity activity, const Record& record, bool recorded) {
+  switch (activity) {
+    case Activity::activating: return {State::starting, {}, false};
+    case Activity::active: return {State::running, recorded ? "" : "its record was lost; shown from the unit", false};
+    case Activity::deactivating:
+      if (record.stop) return {State::stopping, "stop asked for by " + record.stop->by.user, false};
+      return {State::stopping, {}, false};
+    case Activity::restarting: return {State::restarting, {}, false};
+    case Activity::inactive:
+    case Activity::failed: break;
+  }
+  return {State::lost, "its unit has ended and no recorder wrote down how", true};
+}
+
+}  // namespace
+
+DerivedState derive_state(const Record& record, const SessionEvidence& evidence) {
+  if (record.end) return {record.end->state, record.end->reason, false};
+  if (evidence.unit) return state_of_unit(evidence.unit->activity, record, evidence.recorded);
+  // A scope's starter waits for its child: once that has run, no unit means that the end is about to be written.
+  if (evidence.starter_alive) return {evidence.was_started ? State::stopping : State::starting, {}, false};
+  return {State::lost, "its unit is gone and no recorder wrote down how it ended", true};
+}
+
+Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note) {
+  Session session;
+  DerivedState derived = derive_state(record, evidence);
+  session.state = derived.state;
+  session.reason = std::move(derived.reason);
+  session.recorded = evidence.recorded;
+  if (record.end) {
+    const End& end = *record.end;
+    session.pid = end.pid;
+    session.invocation_id = end.invocation_id;
+    session.started_at = end.started_at;
+    session.ended_at = end.ended_at;
+    session.exit = end.exit;
+    session.usage = end.usage;
+    session.log_lost = end.log_lost;
+  } else if (note) {
+    if (note->pid > 0) session.pid = note->pid;
+    session.invocation_id = note->invocation_id;
+    session.started_at = note->started_at;
+    session.log_lost = note->log_lost;
+  }
+  session.expires_at = expiry(record, session.started_at);
+  session.record = std::move(record);
+  return session;
+}
+
+}  // namespace agentctl
