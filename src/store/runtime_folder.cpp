@@ -1,0 +1,86 @@
+#include "store/runtime_folder.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+
+#include "base/error.hpp"
+#include "domain/naming.hpp"
+
+namespace agentctl {
+namespace {
+
+constexpr const char* lock_file = "starter.lock";
+constexpr const char* withdrawn_file = "launch.withdrawn";
+
+}  // namespace
+
+HeldLaunch RuntimeFolders::create(const Launch& launch, std::optional<uid_t> owner) {
+  // The base of the system scope is passed through by the users that sessions run as; each folder in it is its own's.
+  make_directories(base_, owner ? 0711 : 0700);
+  const std::string own = folder(launch.record.id);
+  if (::mkdir(own.c_str(), 0700) < 0) throw system_error("cannot make the folder", own, errno);
+  FileLock lock = FileLock::acquire(own + "/" + lock_file);
+  const std::string file = own + "/" + launch_file;
+  write_file(file, to_json(launch), 0600);
+  if (owner) {
+    if (::chmod(base_.c_str(), 0711) < 0) throw system_error("cannot open the folder to sessions", base_, errno);
+    for (const std::string& path : {file, own})
+      if (::lchown(path.c_str(), *owner, static_cast<gid_t>(-1)) < 0)
+        throw system_error("cannot hand over", path, errno);
+  }
+  return {.folder = own, .lock = std::move(lock)};
+}
+
+std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {
+  const auto content = read_file(folder(id) + "/" + launch_file, launch_size_limit);
+  if (!content) return std::nullopt;
+  return parse_launch(*content);
+}
+
+std::optional<HostNote> RuntimeFolders::note(const std::string& id) const {
+  const auto content = read_file(folder(id) + "/" + host_note_file, host_note_size_limit);
+  if (!content) return std::nullopt;
+  return parse_host_note(*content);
+}
+
+bool RuntimeFolders::starter_alive(const std::string& id) const {
+  const std::string path = folder(id) + "/" + lock_file;
+  if (::access(path.c_str(), F_OK) < 0) return false;
+  return !FileLock::try_acquire(path).has_value();
+}
+
+bool RuntimeFolders::is_abandoned(const std::string& id) const {
+  struct stat status {};
+  if (::stat(folder(id).c_str(), &status) < 0) return false;
+  const TimePoint changed(std::chrono::seconds(status.st_mtim.tv_sec));
+  return now() - changed > std::chrono::minutes(1) && !starter_alive(id);
+}
+
+bool RuntimeFolders::withdraw(const std::string& id) const {
+  const std::string own = folder(id) + "/";
+  return ::rename((own + launch_file).c_str(), (own + withdrawn_file).c_str()) == 0;
+}
+
+void RuntimeFolders::give_back(const std::string& id) const {
+  const std::string own = folder(id) + "/";
+  ::rename((own + withdrawn_file).c_str(), (own + launch_file).c_str());
+}
+
+void RuntimeFolders::remove(const std::string& id) const { remove_directory(folder(id)); }
+
+std::vector<std::string> RuntimeFolders::ids() const {
+  std::vector<std::string> found;
+  for (std::string& name : list_directory(base_))
+    if (is_valid_id(name)) found.push_back(std::move(name));
+  return found;
+}
+
+std::string runtime_base(ManagerScope scope, const std::string& user_runtime_dir) {
+  return (scope == ManagerScope::system ? "/run" : user_runtime_dir) + "/agentctl";
+}
+
+}  // namespace agentctl

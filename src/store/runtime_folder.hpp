@@ -1,0 +1,62 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+#include "domain/launch.hpp"
+
+namespace agentctl {
+
+/// A started launch that nobody else takes for abandoned while this object lives: an flock on the launch, which the
+/// kernel lets go of when the starter dies, however it dies.
+struct HeldLaunch {
+  std::string folder;  ///< the session's runtime folder
+  FileLock lock;
+};
+
+/// The folders of live sessions on the runtime tmpfs, `BASE/ID/`: the launch file (with the environment, so 0600), the
+/// host's note and its control socket. They go when the session has ended.
+class RuntimeFolders {
+ public:
+  explicit RuntimeFolders(std::string base) : base_(std::move(base)) {}
+
+  std::string folder(const std::string& id) const { return base_ + "/" + id; }
+
+  /// Makes the folder and the launch file, owned by `owner` when the session runs as another user.
+  HeldLaunch create(const Launch& launch, std::optional<uid_t> owner);
+
+  std::optional<Launch> launch(const std::string& id) const;
+  std::optional<HostNote> note(const std::string& id) const;
+
+  /// Whether the agentctl that makes this launch is still at it.
+  bool starter_alive(const std::string& id) const;
+
+  /// Whether a folder without a record is nobody's: no starter holds it, and it is old enough (a minute) that none can
+  /// be just about to.
+  bool is_abandoned(const std::string& id) const;
+
+  /// Takes the launch away from a host that has not read it yet, so that it cannot start any more, and gives it back
+  /// when that turns out to be wrong. Returns whether there was one to take.
+  bool withdraw(const std::string& id) const;
+  void give_back(const std::string& id) const;
+
+  void remove(const std::string& id) const;
+
+  /// The tmpfs that all of them are on.
+  std::string parent() const { return base_.substr(0, base_.find_last_of('/')); }
+
+  /// The ids that have a folder.
+  std::vector<std::string> ids() const;
+
+ private:
+  std::string base_;
+};
+
+/// /run/agentctl, or $XDG_RUNTIME_DIR/agentctl of a user.
+std::string runtime_base(ManagerScope scope, const std::string& user_runtime_dir);
+
+}  // namespace agentctl
