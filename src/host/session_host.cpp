@@ -1,0 +1,321 @@
+#include "host/session_host.hpp"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <exception>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "host/command.hpp"
+
+namespace agentctl {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr int host_failed = 125;
+constexpr std::chrono::seconds start_error_limit{1};
+constexpr std::chrono::seconds lost_note_interval{1};
+
+struct Pipe {
+  Fd reader;
+  Fd writer;
+};
+
+Pipe make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw system_error("cannot make a pipe", {}, errno);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
+
+std::string absolute_path(const std::string& path, const std::string& directory) {
+  return path.starts_with('/') ? path : directory + "/" + path;
+}
+
+std::string describe_end(int status) {
+  if (WIFEXITED(status)) return "exited with status " + std::to_string(WEXITSTATUS(status));
+  const char* name = ::sigabbrev_np(WTERMSIG(status));
+  const std::string signal = name != nullptr ? "SIG" + std::string(name) : std::to_string(WTERMSIG(status));
+  return "was killed by " + signal + (WCOREDUMP(status) ? " and dumped core" : "");
+}
+
+std::optional<Monotonic> earlier(std::optional<Monotonic> a, std::optional<Monotonic> b) {
+  if (!a || !b) return a ? a : b;
+  return std::min(*a, *b);
+}
+
+}  // namespace
+
+SessionHost::SessionHost(HostConfig config)
+    : config_(std::move(config)),
+      notifier_(config_.notify_socket),
+      journal_(loop_, config_.journal_socket, config_.journal),
+      carrier_(loop_, journal_),
+      control_(loop_, {.extend = [this](microseconds span) { return !is_child_ && notifier_.extend_timeout(span); },
+                       .set_stop_timeout = [this](microseconds span) { set_stop_timeout(span); },
+                       .follow = [this] { return describe_follow(); },
+                       .unsent = [this] { return journal_.unsent(); }}) {
+  note_.invocation_id = config_.invocation_id;
+}
+
+int SessionHost::run() {
+  try {
+    if (const int status = start(); status != 0) return status;
+  } catch (const std::exception& error) {
+    return fail_start(error.what(), host_failed);
+  }
+  // The launch may have been large; without this, what it took stays ours.
+  ::malloc_trim(0);
+  while (!is_ending_) step({});
+  wait_for_journald();
+  wait_for_followers();
+  if (journal_.lost_lines() != note_.log_lost) save_note();
+  return is_child_ ? 0 : end_like_command();
+}
+
+int SessionHost::start() {
+  block_signals();
+  const auto text = read_file(config_.runtime_dir + "/" + launch_file, launch_size_limit);
+  if (!text) return fail_start("the launch was withdrawn", host_failed);
+  const Launch launch = parse_launch(*text);
+  const SessionRequest& request = launch.record.request;
+  if (request.command.empty()) return fail_start("there is no command", host_failed);
+  unit_stop_timeout_ = request.stop_timeout;
+  ::umask(static_cast<mode_t>(launch.umask));
+  LogOrigin origin{.session = launch.record.id,
+                   .name = request.name,
+                   .project = request.project,
+                   .invocation = config_.invocation_id,
+                   .identifier = base_name(request.command[0]),
+                   .pid = 0};
+  journal_.set_origin(origin);
+  if (!request.stdout_file.empty())
+    carrier_.add_file(OutputStream::out, absolute_path(request.stdout_file, request.cwd));
+  if (!request.stderr_file.empty())
+    carrier_.add_file(OutputStream::err, absolute_path(request.stderr_file, request.cwd));
+  if (const int status = start_command_of(launch); status != 0) return status;
+  origin.pid = command_;
+  journal_.set_origin(origin);
+  // The note comes first, so that who waited for the start finds it, and the socket too, so that nobody need retry.
+  note_.pid = command_;
+  note_.started_at = now();
+  save_note();
+  listen_for_clients();
+  notifier_.ready(to_printable(origin.identifier) + " (pid " + std::to_string(command_) + ")");
+  return 0;
+}
+
+int SessionHost::start_command_of(const Launch& launch) {
+  Pipe out = make_pipe();
+  Pipe err = make_pipe();
+  const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!null) throw system_error("cannot open", "/dev/null", errno);
+  const auto started = start_command(launch, {.in = null.get(), .out = out.writer.get(), .err = err.writer.get()});
+  if (const auto* error = std::get_if<StartError>(&started)) return fail_start(error->text, error->status);
+  command_ = std::get<pid_t>(started);
+  is_running_ = true;
+  carrier_.set_listener([this](const LogPosition& position, OutputStream stream, TimePoint time,
+                               std::string_view bytes) { control_.publish(position, stream, time, bytes); });
+  carrier_.watch(OutputStream::out, std::move(out.reader));
+  carrier_.watch(OutputStream::err, std::move(err.reader));
+  return 0;
+}
+
+int SessionHost::fail_start(const std::string& text, int status) {
+  note_.start_error = text;
+  note_.start_status = status;
+  save_note();
+  if (!journal_.has_origin()) return status;
+  journal_.add_notice("agentctl: " + text, now());
+  journal_.finish({}, now(), steady_clock::now());
+  const Monotonic limit = steady_clock::now() + start_error_limit;
+  while (!journal_.is_finished() && steady_clock::now() < limit) step(limit);
+  return status;
+}
+
+// All of them, so that none can end us; but for these two they mean nothing to us. What we do about them happens in the
+// loop.
+void SessionHost::block_signals() {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  sigset_t handled;
+  ::sigemptyset(&handled);
+  ::sigaddset(&handled, SIGCHLD);
+  ::sigaddset(&handled, SIGTERM);
+  signals_.reset(::signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!signals_) throw system_error("cannot watch signals", {}, errno);
+  loop_.watch(signals_.get(), POLLIN, [this](short) { handle_signals(); });
+}
+
+void SessionHost::listen_for_clients() {
+  try {
+    control_.listen(config_.runtime_dir + "/" + control_socket);
+  } catch (const Error& error) {
+    // The session is worth more than live following and `extend`.
+    journal_.add_notice(std::string("agentctl: there is no control socket: ") + error.what(), now());
+  }
+}
+
+void SessionHost::step(std::optional<Monotonic> until) {
+  try {
+    loop_.run_once(earlier(until, next_deadline()));
+    const Monotonic now = steady_clock::now();
+    if (kill_due_ && now >= *kill_due_) {
+      journal_.hurry(config_.last_interval);
+      kill_due_.reset();
+    }
+    journal_.pump(now);
+    carrier_.regulate();
+    note_lost_lines(now);
+    if (command_ != 0 && !is_running_ && !is_ending_ && carrier_.is_at_end()) begin_end();
+  } catch (const std::exception&) {
+    // Out of memory or descriptors: that may pass, and the command must not die of it. No faster than this, though.
+    ::poll(nullptr, 0, 100);
+  }
+}
+
+std::optional<Monotonic> SessionHost::next_deadline() const {
+  const auto note_due = lost_noted_at_ && journal_.lost_lines() != note_.log_lost
+                            ? std::optional(*lost_noted_at_ + lost_note_interval)
+                            : std::nullopt;
+  return earlier(kill_due_, earlier(journal_.due(), note_due));
+}
+
+void SessionHost::handle_signals() {
+  signalfd_siginfo info{};
+  while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
+    // Anybody may send SIGTERM; only our parent, the manager, means that the unit is to stop.
+    if (info.ssi_signo == SIGTERM && static_cast<pid_t>(info.ssi_pid) == ::getppid()) note_stop_request();
+    if (info.ssi_signo == SIGCHLD) reap_command();
+  }
+}
+
+// The command gets its own SIGTERM: systemd kills the whole control group.
+void SessionHost::note_stop_request() {
+  if (note_.terminated_at || is_child_) return;
+  note_.terminated_at = now();
+  save_note();
+  expect_kill(unit_stop_timeout_);
+  if (stop_timeout_.count() > 0) set_stop_timeout(stop_timeout_);
+}
+
+void SessionHost::set_stop_timeout(microseconds span) {
+  stop_timeout_ = span;
+  if (!note_.terminated_at || is_child_ || span.count() == 0) return;
+  notifier_.extend_timeout(span);
+  expect_kill(std::max(span, unit_stop_timeout_));
+}
+
+// What waits here for its turn when SIGKILL comes is lost.
+void SessionHost::expect_kill(microseconds timeout) {
+  journal_.hurry(config_.hurried_interval);
+  // An hour is as good as never, and keeps "infinity" from overflowing.
+  kill_due_ = steady_clock::now() + std::min<microseconds>(timeout, std::chrono::hours(1)) - config_.hurried_interval;
+}
+
+void SessionHost::reap_command() {
+  if (!is_running_ || ::waitpid(command_, &command_status_, WNOHANG) != command_) return;
+  is_running_ = false;
+  note_exit(command_status_);
+  carrier_.drain();
+  if (!carrier_.is_at_end()) leave_leftovers_to_child();
+}
+
+void SessionHost::note_exit(int status) {
+  note_.exited_at = now();
+  if (WIFEXITED(status)) note_.exit_code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) note_.exit_signal = WTERMSIG(status);
+  note_.core_dumped = WIFSIGNALED(status) && WCOREDUMP(status);
+  save_note();
+}
+
+// Processes that the command left behind still hold the pipes. The unit ends with the command, so we do too, and
+// systemd terminates them; what they say until then is carried by a child, which systemd kills last of all together
+// with them.
+void SessionHost::leave_leftovers_to_child() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    is_child_ = true;
+    journal_.continue_in_child();
+    expect_kill(unit_stop_timeout_);
+    return;
+  }
+  carrier_.forget();
+  // Without a child (TasksMax=) the last words are lost, but not what was read before.
+  if (child < 0) return;
+  control_.close();
+  journal_.leave_rest_to_child(steady_clock::now());
+  is_ending_ = true;
+}
+
+void SessionHost::begin_end() {
+  is_ending_ = true;
+  journal_.finish(describe_end(command_status_), now(), steady_clock::now());
+  control_.publish_end();
+}
+
+void SessionHost::wait_for_journald() {
+  const Monotonic limit = steady_clock::now() + config_.end_limit;
+  while (!journal_.is_finished() && steady_clock::now() < limit) step(limit);
+  if (!journal_.is_finished()) journal_.give_up(steady_clock::now());
+}
+
+void SessionHost::wait_for_followers() {
+  const Monotonic limit = steady_clock::now() + config_.follower_limit;
+  while (!control_.is_flushed() && steady_clock::now() < limit) step(limit);
+}
+
+int SessionHost::end_like_command() {
+  if (WIFEXITED(command_status_)) return WEXITSTATUS(command_status_);
+  const int signal = WTERMSIG(command_status_);
+  // The command may have left a core; ours would tell nothing. A core_pattern that is a pipe ignores the limit.
+  const rlimit no_core{.rlim_cur = 0, .rlim_max = 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::prctl(PR_SET_DUMPABLE, 0);
+  ::signal(signal, SIG_DFL);
+  sigset_t only;
+  ::sigemptyset(&only);
+  ::sigaddset(&only, signal);
+  ::kill(::getpid(), signal);
+  ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  return 128 + signal;
+}
+
+control::Following SessionHost::describe_follow() const {
+  return {.position = journal_.sent_position(), .pid = command_, .invocation = config_.invocation_id};
+}
+
+void SessionHost::note_lost_lines(Monotonic now) {
+  if (journal_.lost_lines() == note_.log_lost) return;
+  if (lost_noted_at_ && now - *lost_noted_at_ < lost_note_interval) return;
+  lost_noted_at_ = now;
+  save_note();
+}
+
+void SessionHost::save_note() noexcept {
+  try {
+    note_.log_lost = journal_.lost_lines();
+    write_file(config_.runtime_dir + "/" + host_note_file, to_json(note_));
+  } catch (const std::exception&) {
+    // A note that cannot be written (the folder is gone, the tmpfs is full) must not cost the session.
+  }
+}
+
+}  // namespace agentctl
