@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "base/error.hpp"
+#include "domain/session.hpp"
+
+namespace agentctl {
+
+/// The Error that says what a D-Bus error means for `object`. The table is here and nowhere else.
+Error translate_bus_error(const std::string& name, const std::string& message, const std::string& context,
+                          const std::string& object);
+
+/// The Error for a manager whose bus cannot be reached.
+Error unreachable_manager(ManagerScope scope, const std::string& address, const std::string& message);
+
+}  // namespace agentctl

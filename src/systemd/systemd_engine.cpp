@@ -1,0 +1,251 @@
+#include "systemd/systemd_engine.hpp"
+
+#include <unistd.h>
+
+#include <map>
+#include <string_view>
+
+#include "base/file.hpp"
+#include "systemd/manager_bus.hpp"
+#include "systemd/unit_properties.hpp"
+#include "systemd/unit_watch.hpp"
+
+namespace agentctl {
+namespace {
+
+using UnitRow = sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::string,
+                              sdbus::ObjectPath, std::uint32_t, std::string, sdbus::ObjectPath>;
+using Property = sdbus::Struct<std::string, sdbus::Variant>;
+using AuxiliaryUnit = sdbus::Struct<std::string, std::vector<Property>>;
+using ExecCommand = sdbus::Struct<std::string, std::vector<std::string>, bool>;
+
+Activity activity_of(const std::string& active, const std::string& sub) {
+  if (sub == "auto-restart") return Activity::restarting;
+  if (active == "activating") return Activity::activating;
+  if (active == "active" || active == "reloading" || active == "refreshing") return Activity::active;
+  if (active == "deactivating") return Activity::deactivating;
+  return active == "failed" ? Activity::failed : Activity::inactive;
+}
+
+struct ToVariant {
+  template <class Value>
+  sdbus::Variant operator()(const Value& value) const {
+    return sdbus::Variant{value};
+  }
+  sdbus::Variant operator()(const ExecLine& line) const {
+    return sdbus::Variant{std::vector<ExecCommand>{ExecCommand{line.argv.at(0), line.argv, false}}};
+  }
+};
+
+std::vector<Property> to_wire(const std::vector<UnitProperty>& properties) {
+  std::vector<Property> wire;
+  for (const UnitProperty& property : properties)
+    wire.emplace_back(property.name, std::visit(ToVariant{}, property.value));
+  return wire;
+}
+
+std::string time_limit_folder(ManagerScope scope, const std::string& runtime_dir, const std::string& unit) {
+  return (scope == ManagerScope::system ? "/run" : runtime_dir) + "/systemd/transient/" + unit + ".d";
+}
+
+}  // namespace
+
+/// The bus and what has been heard on it.
+class SystemdEngine::Connection {
+ public:
+  Connection(ManagerScope scope, const std::string& runtime_dir) : bus_(scope, runtime_dir) {}
+
+  ManagerBus& bus() { return bus_; }
+
+  /// Calls a method that returns a job, and waits for that job's end. JobRemoved is subscribed to before the call; when
+  /// it comes before the reply, it has been queued and is seen in wait_until().
+  template <class... Arguments>
+  StartResult run_job(const std::string& context, const std::string& object, const char* method,
+                      const Arguments&... arguments) {
+    hear_jobs();
+    sdbus::ObjectPath job;
+    on_bus(context, object, [&] {
+      bus_.manager().callMethod(method).onInterface(manager_interface).withArguments(arguments...).storeResultsTo(job);
+    });
+    const auto found = [&] { return finished_jobs_.contains(job); };
+    bus_.wait_until(found, std::nullopt);
+    const std::string result = finished_jobs_.at(job);
+    return {.started = result == "done", .job_result = result};
+  }
+
+ private:
+  // A proxy of its own: when the bus refuses, nothing of it stays and the next call tries again.
+  void hear_jobs() {
+    if (jobs_) return;
+    on_bus("cannot subscribe to", "JobRemoved", [&] {
+      auto jobs = bus_.proxy(manager_path);
+      jobs->uponSignal("JobRemoved")
+          .onInterface(manager_interface)
+          .call([this](const std::uint32_t&, const sdbus::ObjectPath& job, const std::string&,
+                       const std::string& result) { finished_jobs_[job] = result; });
+      sdbus_compat::finish_registration(*jobs);
+      jobs_ = std::move(jobs);
+    });
+  }
+
+  ManagerBus bus_;
+  std::unique_ptr<sdbus::IProxy> jobs_;
+  std::map<std::string, std::string> finished_jobs_;
+};
+
+SystemdEngine::SystemdEngine(ManagerScope scope, std::string runtime_dir)
+    : scope_(scope), runtime_dir_(std::move(runtime_dir)) {}
+
+SystemdEngine::~SystemdEngine() = default;
+
+SystemdEngine::Connection& SystemdEngine::connection() {
+  if (!connection_) connection_ = std::make_unique<Connection>(scope_, runtime_dir_);
+  return *connection_;
+}
+
+StartResult SystemdEngine::start(const UnitSpec& spec) {
+  // A limit that a killed recorder left behind must not become that of the next unit of this name.
+  if (::access(time_limit_folder(scope_, runtime_dir_, spec.unit).c_str(), F_OK) == 0 && !inspect(spec.unit))
+    forget_time_limit(spec.unit);
+  return connection().run_job("cannot start", spec.unit, "StartTransientUnit", spec.unit, std::string("fail"),
+                              to_wire(unit_properties(spec, scope_)), std::vector<AuxiliaryUnit>{});
+}
+
+StartResult SystemdEngine::restart(const std::string& unit) {
+  return connection().run_job("cannot restart", unit, "RestartUnit", unit, std::string("replace"));
+}
+
+std::vector<UnitState> SystemdEngine::list() {
+  std::vector<UnitRow> rows;
+  ask_on_bus("cannot list", "agentctl-*", [&] {
+    connection()
+        .bus()
+        .manager()
+        .callMethod("ListUnitsByPatterns")
+        .onInterface(manager_interface)
+        .withArguments(std::vector<std::string>{},
+                       std::vector<std::string>{"agentctl-*.service", "agentctl-*.scope"})
+        .storeResultsTo(rows);
+  });
+  std::vector<UnitState> units;
+  units.reserve(rows.size());
+  for (const UnitRow& row : rows)
+    units.push_back({.unit = std::get<0>(row),
+                     .description = std::get<1>(row),
+                     .activity = activity_of(std::get<3>(row), std::get<4>(row))});
+  return units;
+}
+
+std::optional<UnitDetails> SystemdEngine::inspect(const std::string& unit) {
+  using Properties = std::map<std::string, sdbus::Variant>;
+  const auto proxy = connection().bus().proxy(ManagerBus::unit_path(unit));
+  const auto all = [&](const char* interface) {
+    Properties properties;
+    ask_on_bus("cannot read the properties of", unit, [&] {
+      proxy->callMethod("GetAll")
+          .onInterface("org.freedesktop.DBus.Properties")
+          .withArguments(std::string(interface))
+          .storeResultsTo(properties);
+    });
+    return properties;
+  };
+  // GetAll on the path of a unit that is not loaded makes systemd load a stub, which says so.
+  Properties properties = all("org.freedesktop.systemd1.Unit");
+  const auto text = [&](const char* name) { return properties.at(name).get<std::string>(); };
+  if (text("LoadState") == "not-found") return std::nullopt;
+
+  UnitDetails details;
+  details.state = {.unit = unit,
+                   .description = text("Description"),
+                   .activity = activity_of(text("ActiveState"), text("SubState"))};
+  for (const std::uint8_t byte : properties.at("InvocationID").get<std::vector<std::uint8_t>>()) {
+    constexpr std::string_view digits = "0123456789abcdef";
+    details.invocation_id += digits[byte >> 4];
+    details.invocation_id += digits[byte & 15];
+  }
+  if (const auto usec = properties.at("ActiveEnterTimestamp").get<std::uint64_t>(); usec > 0)
+    details.active_since = TimePoint(microseconds(usec));
+
+  const bool service = unit.ends_with(".service");
+  properties = all(service ? "org.freedesktop.systemd1.Service" : "org.freedesktop.systemd1.Scope");
+  details.control_group = text("ControlGroup");
+  if (service) details.main_pid = static_cast<pid_t>(properties.at("MainPID").get<std::uint32_t>());
+  return details;
+}
+
+void SystemdEngine::stop(const std::vector<std::string>& units) {
+  for (const std::string& unit : units) {
+    try {
+      on_bus("cannot stop", unit, [&] {
+        sdbus::ObjectPath job;
+        connection()
+            .bus()
+            .manager()
+            .callMethod("StopUnit")
+            .onInterface(manager_interface)
+            .withArguments(unit, std::string("replace"))
+            .storeResultsTo(job);
+      });
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;
+    }
+  }
+}
+
+void SystemdEngine::kill(const std::string& unit, int signal) {
+  on_bus("cannot signal", unit, [&] {
+    connection()
+        .bus()
+        .manager()
+        .callMethod("KillUnit")
+        .onInterface(manager_interface)
+        .withArguments(unit, std::string("all"), static_cast<std::int32_t>(signal));
+  });
+}
+
+void SystemdEngine::persist_time_limit(const std::string& unit, microseconds since_start) {
+  const std::string folder = time_limit_folder(scope_, runtime_dir_, unit);
+  make_directories(folder, 0755);
+  write_file(folder + "/50-agentctl-extend.conf",
+             "# Written by: agentctl extend\n[Service]\nRuntimeMaxSec=" + format_time_span(since_start) + "\n", 0644);
+}
+
+void SystemdEngine::forget_time_limit(const std::string& unit) {
+  remove_directory(time_limit_folder(scope_, runtime_dir_, unit));
+}
+
+std::unique_ptr<UnitWatch> SystemdEngine::watch(const std::vector<std::string>& units) {
+  return make_unit_watch(scope_, runtime_dir_, units);
+}
+
+Usage SystemdEngine::usage(const std::string& control_group) { return read_usage(control_group); }
+
+std::vector<pid_t> SystemdEngine::processes(const std::string& control_group) { return read_processes(control_group); }
+
+std::string SystemdEngine::control_group(const std::string& slice, const std::string& unit) {
+  if (manager_group_.empty()) {
+    manager_group_ = manager_property("ControlGroup");
+    if (manager_group_.empty()) manager_group_ = "/";
+  }
+  std::string path = manager_group_ == "/" ? "" : manager_group_;
+  // agentctl-web-x.slice lives in agentctl-web.slice in agentctl.slice (systemd.slice(5)).
+  for (std::size_t dash = slice.find('-'); dash != std::string::npos; dash = slice.find('-', dash + 1))
+    path += "/" + slice.substr(0, dash) + ".slice";
+  return path + "/" + slice + "/" + unit;
+}
+
+std::string SystemdEngine::manager_property(const std::string& name) {
+  return ask_on_bus("cannot read the manager's property", name, [&] {
+    sdbus::Variant value;
+    connection()
+        .bus()
+        .manager()
+        .callMethod("Get")
+        .onInterface("org.freedesktop.DBus.Properties")
+        .withArguments(std::string(manager_interface), name)
+        .storeResultsTo(value);
+    return value.get<std::string>();
+  });
+}
+
+}  // namespace agentctl

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "domain/engine.hpp"
+
+namespace agentctl {
+
+/// Runs sessions as transient units of one systemd manager, over its D-Bus API (org.freedesktop.systemd1(5)). It
+/// connects at the first call, so that commands which need no manager work without one.
+class SystemdEngine : public Engine {
+ public:
+  /// `runtime_dir` is the user's XDG_RUNTIME_DIR: its bus for the user scope, and unused for the system scope.
+  SystemdEngine(ManagerScope scope, std::string runtime_dir);
+  ~SystemdEngine() override;
+
+  void connect() override { connection(); }
+  StartResult start(const UnitSpec& spec) override;
+  std::vector<UnitState> list() override;
+  std::optional<UnitDetails> inspect(const std::string& unit) override;
+  void stop(const std::vector<std::string>& units) override;
+  StartResult restart(const std::string& unit) override;
+  void kill(const std::string& unit, int signal) override;
+
+  /// EXTEND_TIMEOUT_USEC= moves the limit at once but is forgotten by daemon-reload, which computes it anew from
+  /// RuntimeMaxSec= (found in 252: service_coldplug_timeout()). So the new limit is also written as a drop-in beside
+  /// the transient unit, which a reload reads. It goes with the unit's end.
+  void persist_time_limit(const std::string& unit, microseconds since_start) override;
+  void forget_time_limit(const std::string& unit) override;
+
+  std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& units) override;
+  Usage usage(const std::string& control_group) override;
+  std::string control_group(const std::string& slice, const std::string& unit) override;
+  std::vector<pid_t> processes(const std::string& control_group) override;
+
+  /// SystemState= of the manager and its version, for doctor.
+  std::string manager_property(const std::string& name);
+
+ private:
+  class Connection;
+  Connection& connection();
+
+  ManagerScope scope_;
+  std::string runtime_dir_;
+  std::string manager_group_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace agentctl

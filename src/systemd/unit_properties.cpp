@@ -1,0 +1,81 @@
+#include "systemd/unit_properties.hpp"
+
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+// systemd's own infinity is all ones.
+std::uint64_t to_usec(microseconds span) { return span == forever ? UINT64_MAX : static_cast<std::uint64_t>(span.count()); }
+
+// Nothing in the path of a home folder may be taken for a variable.
+ExecLine exec_line(const std::vector<std::string>& words) {
+  ExecLine line;
+  for (const std::string& word : words) {
+    std::string& escaped = line.argv.emplace_back();
+    for (const char c : word) escaped += c == '$' ? "$$" : std::string(1, c);
+  }
+  return line;
+}
+
+void add_service(std::vector<UnitProperty>& properties, const UnitSpec& spec, ManagerScope scope) {
+  properties.push_back({"ExecStart", exec_line(spec.host)});
+  properties.push_back({"ExecStopPost", exec_line(spec.recorder)});
+  // The recorder writes the registry, whatever sandbox and user the session has. The same as "+" before its line, which
+  // only ExecStopPostEx= can carry over the bus.
+  properties.push_back({"PermissionsStartOnly", true});
+  properties.push_back({"Type", std::string("notify")});
+  properties.push_back({"NotifyAccess", std::string("main")});
+  // The session host speaks to journald itself: its streams would only cost journald one of its 4,096.
+  properties.push_back({"StandardInput", std::string("null")});
+  properties.push_back({"StandardOutput", std::string("null")});
+  properties.push_back({"StandardError", std::string("null")});
+  // One child that ran out of memory is not the end of an agent.
+  properties.push_back({"OOMPolicy", std::string("continue")});
+  if (!spec.user.empty()) properties.push_back({"User", spec.user});
+  if (scope == ManagerScope::system) {
+    // Switches journald's rate limit off for this unit; an interval of 0 does not (252). A user manager cannot.
+    properties.push_back({"LogRateLimitIntervalUSec", std::uint64_t{1}});
+    properties.push_back({"LogRateLimitBurst", std::uint32_t{1'000'000'000}});
+  }
+}
+
+struct ToText {
+  std::string operator()(bool value) const { return value ? "yes" : "no"; }
+  std::string operator()(std::int32_t value) const { return std::to_string(value); }
+  std::string operator()(std::uint32_t value) const { return std::to_string(value); }
+  std::string operator()(std::uint64_t value) const { return std::to_string(value); }
+  std::string operator()(const std::string& value) const { return to_printable(value); }
+  std::string operator()(const std::vector<std::uint32_t>& values) const {
+    std::string text;
+    for (const std::uint32_t value : values) text += (text.empty() ? "" : " ") + std::to_string(value);
+    return text;
+  }
+  std::string operator()(const ExecLine& line) const { return quote_for_shell(line.argv); }
+};
+
+}  // namespace
+
+std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope scope) {
+  std::vector<UnitProperty> properties{
+      {"Description", spec.description},
+      {"Slice", spec.slice},
+      // Ended units are unloaded at once: what is worth keeping is in the record, and the name is free again.
+      {"CollectMode", std::string("inactive-or-failed")},
+      {"TimeoutStopUSec", to_usec(spec.stop_timeout)},
+  };
+  if (spec.ttl && *spec.ttl != forever)
+    properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
+  if (spec.kind == SessionKind::service) {
+    add_service(properties, spec, scope);
+  } else {
+    properties.push_back({"PIDs", std::vector<std::uint32_t>{static_cast<std::uint32_t>(spec.process)}});
+  }
+  return properties;
+}
+
+std::string to_text(const UnitProperty& property) {
+  return property.name + "=" + std::visit(ToText{}, property.value);
+}
+
+}  // namespace agentctl

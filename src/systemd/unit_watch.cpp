@@ -1,0 +1,63 @@
+#include "systemd/unit_watch.hpp"
+
+#include <set>
+
+#include "systemd/manager_bus.hpp"
+
+namespace agentctl {
+namespace {
+
+/// Hears UnitRemoved, which systemd sends when it unloads a unit: with CollectMode=inactive-or-failed that is right
+/// after the recorder. PropertiesChanged is heard beside it for the other states, and for a unit that somebody else's
+/// reference keeps loaded after its end.
+class SystemdUnitWatch : public UnitWatch {
+ public:
+  SystemdUnitWatch(ManagerScope scope, const std::string& runtime_dir, const std::vector<std::string>& units)
+      : bus_(scope, runtime_dir), watched_(units.begin(), units.end()), changed_(watched_) {
+    on_bus("cannot subscribe to", "UnitRemoved", [&] { subscribe(); });
+  }
+
+  std::optional<std::string> next_change(std::optional<microseconds> timeout) override {
+    if (!bus_.wait_until([&] { return !changed_.empty(); }, timeout)) return std::nullopt;
+    return changed_.extract(changed_.begin()).value();
+  }
+
+  int fd() const override { return bus_.fd(); }
+
+ private:
+  void subscribe() {
+    bus_.manager().uponSignal("UnitRemoved").onInterface(manager_interface).call(
+        [this](const std::string& unit, const sdbus::ObjectPath&) { note(unit); });
+    sdbus_compat::finish_registration(bus_.manager());
+    for (const std::string& unit : watched_) {
+      auto proxy = bus_.proxy(ManagerBus::unit_path(unit));
+      proxy->uponSignal("PropertiesChanged")
+          .onInterface("org.freedesktop.DBus.Properties")
+          .call([this, unit](const std::string&, const std::map<std::string, sdbus::Variant>& properties,
+                             const std::vector<std::string>&) {
+            if (properties.contains("ActiveState")) note(unit);
+          });
+      sdbus_compat::finish_registration(*proxy);
+      proxies_.push_back(std::move(proxy));
+    }
+    bus_.manager().callMethod("Subscribe").onInterface(manager_interface);
+  }
+
+  void note(const std::string& unit) {
+    if (watched_.contains(unit)) changed_.insert(unit);
+  }
+
+  ManagerBus bus_;
+  std::set<std::string> watched_;
+  std::set<std::string> changed_;
+  std::vector<std::unique_ptr<sdbus::IProxy>> proxies_;
+};
+
+}  // namespace
+
+std::unique_ptr<UnitWatch> make_unit_watch(ManagerScope scope, const std::string& runtime_dir,
+                                           const std::vector<std::string>& units) {
+  return std::make_unique<SystemdUnitWatch>(scope, runtime_dir, units);
+}
+
+}  // namespace agentctl
