@@ -1,0 +1,106 @@
+#include "app/doctor.hpp"
+
+#include <unistd.h>
+
+#include "base/error.hpp"
+#include "base/system.hpp"
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+constexpr std::int64_t oldest_systemd = 252;
+
+Finding examine_manager(const Context& context, const HostFacts& facts) {
+  const char* topic = context.scope == ManagerScope::user ? "user manager" : "system manager";
+  if (!facts.booted_with_systemd)
+    return {Verdict::failure, topic, "this host was not booted with systemd", "run agentctl where systemd is PID 1"};
+  if (facts.manager_error.empty()) {
+    const bool fine = facts.manager_state == "running";
+    return {fine ? Verdict::ok : Verdict::warning, topic, "answers, state " + facts.manager_state,
+            fine ? "" : context.scope == ManagerScope::user ? "systemctl --user --failed" : "systemctl --failed"};
+  }
+  return {Verdict::failure, topic, "cannot be reached: " + facts.manager_error,
+          context.scope == ManagerScope::user ? "sudo loginctl enable-linger " + context.asker.user
+                                              : "systemctl status dbus.service"};
+}
+
+Finding examine_version(const HostFacts& facts) {
+  const std::string digits = facts.systemd_version.substr(0, facts.systemd_version.find_first_not_of("0123456789"));
+  const auto version = parse_decimal(digits);
+  if (version && *version >= oldest_systemd) return {Verdict::ok, "systemd", "version " + facts.systemd_version, ""};
+  return {Verdict::failure, "systemd", "version " + facts.systemd_version + " is older than 252", "upgrade the host"};
+}
+
+Finding examine_lingering(const Context& context) {
+  if (lingers(context.asker.user)) return {Verdict::ok, "lingering", "sessions outlive your logout", ""};
+  return {Verdict::warning, "lingering", "your sessions end when you log out",
+          "sudo loginctl enable-linger " + context.asker.user};
+}
+
+Finding examine_journal(const HostFacts& facts) {
+  if (!facts.journal_readable)
+    return {Verdict::failure, "journal", "there is nothing in it that you can read, so logs will be empty",
+            "journalctl --user -n 1, or sudo mkdir -p /var/log/journal && sudo journalctl --flush"};
+  if (!facts.journal_persistent)
+    return {Verdict::warning, "journal", "it is kept in memory only: a reboot forgets what sessions printed",
+            "sudo mkdir -p /var/log/journal && sudo systemctl restart systemd-journald"};
+  return {Verdict::ok, "journal", "kept on disk and readable", ""};
+}
+
+// The journal's rate limit (10,000 messages in 30 s, for all of a user together) is no finding: session hosts batch.
+Finding examine_helpers(const Context& context) {
+  for (const char* helper : {"session-host", "recorder"}) {
+    const std::string path = context.libexec_dir + "/" + helper;
+    if (::access(path.c_str(), X_OK) < 0)
+      return {Verdict::failure, "helpers", "'" + path + "' cannot be executed", "sudo apt install --reinstall agentctl"};
+  }
+  return {Verdict::ok, "helpers", "session-host and recorder are in " + context.libexec_dir, ""};
+}
+
+Finding examine_runtime_folder(const std::string& path) {
+  if (::access(path.c_str(), W_OK) == 0) return {Verdict::ok, "runtime folder", path, ""};
+  return {Verdict::failure, "runtime folder", "'" + path + "' cannot be written to",
+          "log in, or sudo loginctl enable-linger"};
+}
+
+// The registry is made when it is first needed: what counts is whether it can be.
+std::string nearest_existing(std::string path) {
+  while (path.size() > 1 && ::access(path.c_str(), F_OK) < 0) path.erase(std::max<std::size_t>(path.find_last_of('/'), 1));
+  return path;
+}
+
+void examine_registry(Context& context, std::vector<Finding>& findings) {
+  const std::string& root = context.registry.root();
+  const auto live = context.registry.live();
+  const auto ended = context.registry.ended();
+  for (const RegistryTrouble& trouble : context.registry.troubles())
+    findings.push_back({Verdict::warning, "registry", "cannot use '" + trouble.path + "': " + trouble.reason,
+                        "look at it, then remove it: rm '" + trouble.path + "'"});
+  const std::string folder = nearest_existing(root);
+  if (::access(folder.c_str(), W_OK | X_OK) < 0) {
+    findings.push_back({Verdict::failure, "registry", "'" + folder + "' cannot be written to",
+                        "sudo chown " + context.asker.user + " '" + folder + "'"});
+    return;
+  }
+  findings.push_back({Verdict::ok, "registry",
+                      root + ", " + std::to_string(live.size()) + " live and " + std::to_string(ended.size()) +
+                          " ended sessions",
+                      ""});
+}
+
+}  // namespace
+
+std::vector<Finding> examine(Context& context, const HostFacts& facts) {
+  std::vector<Finding> findings;
+  findings.push_back(examine_manager(context, facts));
+  if (!facts.systemd_version.empty()) findings.push_back(examine_version(facts));
+  if (context.scope == ManagerScope::user) findings.push_back(examine_lingering(context));
+  findings.push_back(examine_journal(facts));
+  findings.push_back(examine_helpers(context));
+  findings.push_back(examine_runtime_folder(context.runtime.parent()));
+  examine_registry(context, findings);
+  return findings;
+}
+
+}  // namespace agentctl

@@ -1,0 +1,153 @@
+#include "app/launch.hpp"
+
+#include <unistd.h>
+
+#include "app/command_lookup.hpp"
+#include "app/name_claim.hpp"
+#include "app/sessions.hpp"
+#include "base/error.hpp"
+#include "base/random.hpp"
+#include "base/user.hpp"
+#include "domain/naming.hpp"
+#include "domain/request_rules.hpp"
+
+namespace agentctl {
+namespace {
+
+constexpr std::size_t environment_file_limit = 1u << 20;
+
+std::optional<User> session_user(const Context& context, const std::string& wanted) {
+  if (wanted.empty()) return std::nullopt;
+  const auto refuse = [&](ErrorCode code, const char* reason, const char* hint) {
+    return Error({.code = code, .context = "cannot run as", .object = wanted, .reason = reason, .hint = hint});
+  };
+  if (context.scope != ManagerScope::system)
+    throw refuse(ErrorCode::usage, "a user manager runs sessions as its own user only", "sudo agentctl --system run");
+  auto user = find_user(wanted);
+  if (!user) throw refuse(ErrorCode::usage, "there is no such user", "getent passwd");
+  return user;
+}
+
+void set(Environment& environment, const char* name, const std::string& value) {
+  if (!value.empty()) environment[name] = value;
+}
+
+// Another user's session starts from that user's own basics: root's variables are root's.
+Environment basics_of(const Context& context, const User& user) {
+  Environment environment = minimal_environment(context.environment);
+  environment.erase("XDG_RUNTIME_DIR");
+  set(environment, "HOME", user.home);
+  set(environment, "USER", user.name);
+  set(environment, "LOGNAME", user.name);
+  set(environment, "SHELL", user.shell);
+  return environment;
+}
+
+Environment session_environment(const Context& context, const LaunchOptions& options, const std::optional<User>& user) {
+  const SessionRequest& request = options.request;
+  Environment environment = user                ? basics_of(context, *user)
+                            : request.clean_env ? minimal_environment(context.environment)
+                                                : clean_environment(context.environment);
+  if (!request.env_file.empty()) {
+    const auto content = read_file(request.env_file, environment_file_limit);
+    if (!content) throw system_error("cannot read", request.env_file, ENOENT);
+    add_environment_file(environment, *content, request.env_file, context.environment);
+  }
+  for (const std::string& variable : options.variables) add_variable(environment, variable, context.environment);
+  return environment;
+}
+
+void identify_session(Environment& environment, const Record& record) {
+  environment["AGENTCTL_SESSION"] = record.id;
+  environment["AGENTCTL_NAME"] = record.request.name;
+  environment["AGENTCTL_UNIT"] = record.unit;
+  set(environment, "AGENTCTL_PROJECT", record.request.project);
+  environment["PWD"] = record.request.cwd;
+}
+
+UnitSpec make_spec(const Context& context, const Launch& launch) {
+  const Record& record = launch.record;
+  const std::string folder = context.runtime.folder(record.id);
+  return {.unit = record.unit,
+          .slice = slice_name(record.request.project, record.request.name),
+          .description = unit_description(record),
+          .kind = record.request.kind,
+          .host = {context.libexec_dir + "/session-host", folder},
+          .recorder = {context.libexec_dir + "/recorder", folder},
+          .process = 0,
+          .ttl = record.request.ttl,
+          .stop_timeout = record.request.stop_timeout,
+          .user = record.request.user};
+}
+
+// What -e was given, without the values: they may be secrets.
+std::vector<std::string> variable_names(const std::vector<std::string>& variables) {
+  std::vector<std::string> names;
+  for (const std::string& variable : variables) {
+    const auto equals = variable.find('=');
+    names.push_back(equals == std::string::npos ? variable : variable.substr(0, equals + 1));
+  }
+  return names;
+}
+
+}  // namespace
+
+PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
+  PreparedLaunch prepared;
+  SessionRequest& request = options.request;
+  Record& record = prepared.launch.record;
+  record.id = random_id(id_length);
+  if (request.name.empty() && !request.command.empty()) request.name = default_name(request.command.front(), record.id);
+  if (!request.stdout_file.empty()) request.stdout_file = absolute_path(request.stdout_file, context.cwd);
+  if (!request.stderr_file.empty()) request.stderr_file = absolute_path(request.stderr_file, context.cwd);
+  if (!request.env_file.empty()) request.env_file = absolute_path(request.env_file, context.cwd);
+  request.env_keys = variable_names(options.variables);
+  check_request(request);
+  const auto user = session_user(context, request.user);
+  if (user) {
+    request.user = user->name;
+    prepared.owner = user->uid;
+  }
+  request.cwd = absolute_path(request.cwd.empty() && user ? user->home : request.cwd, context.cwd);
+  check_working_directory(request.cwd);
+  Environment environment = session_environment(context, options, user);
+  const auto path = environment.find("PATH");
+  prepared.launch.executable =
+      find_command(request.command.front(), request.cwd, path != environment.end() ? path->second : "/usr/bin:/bin");
+
+  record.unit = unit_name(request.name, request.kind);
+  record.scope = context.scope;
+  record.request = std::move(request);
+  record.created_by = context.asker;
+  record.created_at = now();
+  record.boot_id = context.boot_id;
+  identify_session(environment, record);
+  prepared.launch.environment = to_assignments(environment);
+  prepared.launch.registry = context.registry.root();
+  prepared.launch.umask = context.umask;
+  prepared.spec = make_spec(context, prepared.launch);
+  return prepared;
+}
+
+Session start_session(Context& context, const PreparedLaunch& prepared) {
+  const Record& record = prepared.launch.record;
+  std::optional<HeldLaunch> held = claim_launch(context, prepared);
+  const StartResult result = start_claimed(context, record, prepared.spec);
+  if (result.started) {
+    // The host's note says all that is to be said of a session that has just started. It is gone when that was short.
+    const auto note = context.runtime.note(record.id);
+    const UnitState unit{.unit = record.unit, .description = {}, .activity = Activity::active};
+    return note ? make_session(record, {.unit = unit}, note) : observe(context, record);
+  }
+  held.reset();
+  const Session session = await_end(context, record);
+  const int status = session.exit.code.value_or(1);
+  const bool not_executed = !session.started_at && (status == 126 || status == 127);
+  throw Error({.code = not_executed ? static_cast<ErrorCode>(status) : ErrorCode::failed,
+               .context = "cannot start session",
+               .object = record.request.name,
+               .reason = session.reason.empty() ? "systemd job result '" + result.job_result + "'" : session.reason,
+               .hint = "agentctl status " + record.request.name});
+}
+
+}  // namespace agentctl

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/context.hpp"
+#include "domain/session_view.hpp"
+
+namespace agentctl {
+
+/// What `run` was asked for. The request's name may be empty: then one is made from the command.
+struct LaunchOptions {
+  SessionRequest request;
+  std::vector<std::string> variables;  ///< -e, as given: "K=V" or "K"
+};
+
+/// A launch that has been checked: everything that can be known before a unit exists is known, and nothing exists.
+struct PreparedLaunch {
+  Launch launch;
+  UnitSpec spec;
+  std::optional<uid_t> owner;  ///< of the runtime folder, when the session runs as another user
+};
+
+/// Checks the options and decides all of the session. Changes nothing. Throws Error.
+PreparedLaunch prepare_launch(const Context& context, LaunchOptions options);
+
+/// Starts a prepared service session: the record, then the unit, then the manager's answer. Throws Error with 126 or
+/// 127 when the command could not be executed, {conflict} when its name is taken; both leave nothing behind but, for a
+/// command that was tried, the record of how it failed.
+Session start_session(Context& context, const PreparedLaunch& prepared);
+
+/// Runs a prepared scope session around a child of this process, with this process's own streams and terminal, and
+/// returns how it ended.
+Session run_scope_session(Context& context, const PreparedLaunch& prepared);
+
+}  // namespace agentctl

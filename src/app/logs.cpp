@@ -1,0 +1,185 @@
+#include "app/logs.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+
+#include "app/sessions.hpp"
+#include "app/wait.hpp"
+#include "base/error.hpp"
+#include "host/control_client.hpp"
+
+namespace agentctl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// How long journald may take to store what the host has sent it, before what is missing counts as lost.
+constexpr auto journal_delay = std::chrono::seconds(10);
+
+void require_log(const Session& session) {
+  if (session.record.request.kind == SessionKind::service) return;
+  throw Error({.code = ErrorCode::failed,
+               .context = "there is no log of session",
+               .object = session.record.request.name,
+               .reason = "it was started with --scope, so its output went to its own terminal",
+               .hint = {}});
+}
+
+/// Holds the last lines back until it is known which are the last, and what is missing between them.
+class LastLines {
+ public:
+  explicit LastLines(std::size_t limit) : limit_(limit) {}
+
+  void add(const LogItem& item) {
+    const auto* line = std::get_if<LogLine>(&item);
+    if (limit_ == 0 || (line == nullptr && kept_.empty())) return;
+    kept_.push_back({item, line != nullptr ? std::string(line->text) : ""});
+    if (line == nullptr || ++lines_ <= limit_) return;
+    do kept_.pop_front();
+    while (std::holds_alternative<LogGap>(kept_.front().item));
+    --lines_;
+  }
+
+  void give(const LogSink& sink) {
+    for (Kept& kept : kept_) {
+      if (auto* line = std::get_if<LogLine>(&kept.item)) line->text = kept.text;
+      sink(kept.item);
+    }
+    kept_.clear();
+  }
+
+ private:
+  struct Kept {
+    LogItem item;
+    std::string text;
+  };
+  std::size_t limit_;
+  std::size_t lines_ = 0;
+  std::deque<Kept> kept_;
+};
+
+LogSink only(std::optional<OutputStream> stream, const LogSink& sink) {
+  if (!stream) return sink;
+  return [stream, sink](const LogItem& item) {
+    const auto* line = std::get_if<LogLine>(&item);
+    if (line == nullptr || line->stream == *stream) sink(item);
+  };
+}
+
+class LogFollower {
+ public:
+  LogFollower(Context& context, const Session& session, const LogOptions& options, const LogSink& sink)
+      : context_(context),
+        session_(session),
+        sink_(only(options.stream, sink)),
+        reader_(options.lines || options.since ? LogLineReader::Start::anywhere : LogLineReader::Start::beginning),
+        source_(context.log.open(session.record.id, session.record.unit, context.scope)) {
+    // One line more than is shown: an entry can begin in the middle of the first of them.
+    if (options.since)
+      source_->seek(*options.since);
+    else if (options.lines)
+      source_->seek_last(*options.lines + (*options.lines < SIZE_MAX ? 1 : 0), options.stream);
+  }
+
+  /// All that is stored now, or with `lines` the last of it.
+  void replay(const LogOptions& options) {
+    if (!options.lines) {
+      read_stored(sink_);
+      return;
+    }
+    LastLines last(*options.lines);
+    read_stored(only(options.stream, [&](const LogItem& item) { last.add(item); }));
+    last.give(sink_);
+  }
+
+  void finish() { reader_.finish(sink_); }
+
+  /// Live output of one attempt; returns when its host is done, or there is none to talk to (any more): whatever it
+  /// had to say is in the journal.
+  void follow_host(const LogOptions& options) {
+    try {
+      follow_live(options);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unreachable && error.code() != ErrorCode::timed_out) throw;
+    }
+  }
+
+  /// What the journal still has after the host is gone.
+  void drain(const LogOptions& options) {
+    if (first_) {
+      first_ = false;
+      replay(options);
+    } else {
+      read_stored(sink_);
+    }
+  }
+
+ private:
+  void follow_live(const LogOptions& options) {
+    auto client = ControlClient::connect(context_.runtime.folder(session_.record.id));
+    if (!client) return;
+    const control::Following from = client->follow();
+    if (first_) {
+      first_ = false;
+      catch_up(from, options);
+    } else {
+      catch_up(from, {});
+    }
+    while (const auto event = client->next(forever)) {
+      const auto* output = std::get_if<LogOutput>(&*event);
+      if (output == nullptr) return;
+      reader_.read(*output, sink_);
+    }
+  }
+
+  void read_stored(const LogSink& sink) {
+    while (const auto entry = source_->next()) reader_.read(*entry, sink);
+  }
+
+  // Up to where the live output begins. What the host has sent to journald may not be stored yet.
+  void catch_up(const control::Following& from, const LogOptions& options) {
+    replay(options);
+    const auto deadline = Clock::now() + journal_delay;
+    const bool nothing_before = from.position == LogPosition{};
+    while (!nothing_before && !(reader_.invocation() == from.invocation && reader_.has(from.position))) {
+      const auto left = std::chrono::duration_cast<microseconds>(deadline - Clock::now());
+      if (left <= microseconds(0)) break;
+      source_->wait(left);
+      read_stored(sink_);
+    }
+    reader_.begin_attempt(from.invocation, from.pid, sink_);
+  }
+
+  Context& context_;
+  const Session& session_;
+  LogSink sink_;
+  LogLineReader reader_;
+  std::unique_ptr<LogSource> source_;
+  bool first_ = true;
+};
+
+}  // namespace
+
+void read_log(Context& context, const Session& session, const LogOptions& options, const LogSink& sink) {
+  require_log(session);
+  LogFollower follower(context, session, options, sink);
+  follower.replay(options);
+  follower.finish();
+}
+
+void follow_log(Context& context, const Session& session, const LogOptions& options, const LogSink& sink) {
+  require_log(session);
+  LogFollower follower(context, session, options, sink);
+  const auto watch = context.engine.watch({session.record.unit});
+  for (Session current = session; !is_terminal(current.state);) {
+    follower.follow_host(options);
+    // Its host is done, or not there yet: the unit's next change tells what follows.
+    watch->next_change(std::nullopt);
+    current = find_by_record(context, session.record);
+  }
+  follower.drain(options);
+  follower.finish();
+}
+
+}  // namespace agentctl

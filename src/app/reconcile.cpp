@@ -1,0 +1,116 @@
+#include "app/reconcile.hpp"
+
+#include <unordered_set>
+
+#include "app/sessions.hpp"
+#include "base/error.hpp"
+#include "domain/end_of_session.hpp"
+#include "domain/naming.hpp"
+
+namespace agentctl {
+namespace {
+
+std::optional<HostNote> readable_note(Context& context, const std::string& id) {
+  try {
+    return context.runtime.note(id);
+  } catch (const Error&) {
+    return std::nullopt;  // a session that runs as another user can leave anything there
+  }
+}
+
+// The host wrote how the command ended, and then the recorder was killed: that is an end like any other.
+bool tells_the_end(const HostNote& note) { return note.exit_code || note.exit_signal || note.start_status; }
+
+End end_without_recorder(const Record& record, const std::optional<HostNote>& note, const std::string& boot) {
+  if (note && tells_the_end(*note) && record.boot_id == boot) {
+    EndEvidence evidence;
+    evidence.note = note;
+    evidence.invocation_id = note->invocation_id;
+    evidence.at = note->exited_at.value_or(now());
+    End end = decide_end(record, evidence);
+    if (end.state != State::restarting) return end;
+  }
+  return decide_lost(record, note, boot, now());
+}
+
+// False when something is in the way that no host puts there. The session itself may, and must hold up nobody else.
+bool remove_folder(Context& context, const std::string& id) {
+  try {
+    context.runtime.remove(id);
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<End> reconcile_record(Context& context, const Record& record) {
+  if (record.boot_id == context.boot_id) {
+    if (context.runtime.starter_alive(record.id)) return std::nullopt;
+    // The starter is dead, but its call may still be under way to systemd. Without its launch file a host that comes
+    // up now starts nothing; a unit that is there gets it back.
+    const bool withdrawn = context.runtime.withdraw(record.id);
+    if (inspect_unit(context, record)) {
+      if (withdrawn) context.runtime.give_back(record.id);
+      return std::nullopt;
+    }
+  }
+  const End end = end_without_recorder(record, readable_note(context, record.id), context.boot_id);
+  if (!context.registry.finish(record, end)) return std::nullopt;
+  remove_folder(context, record.id);
+  context.engine.forget_time_limit(record.unit);
+  return end;
+}
+
+Record rebuild_record(Context& context, const UnitState& unit) {
+  const std::string id = id_from_description(unit.description).value_or("");
+  try {
+    if (const auto launch = context.runtime.launch(id); launch && launch->record.unit == unit.unit)
+      return launch->record;
+  } catch (const Error&) {
+    // Unreadable: what the unit itself says is still true.
+  }
+  Record record;
+  record.id = id;
+  record.unit = unit.unit;
+  record.scope = context.scope;
+  record.boot_id = context.boot_id;
+  record.request.name = name_from_unit(unit.unit).value_or(unit.unit);
+  record.request.kind = unit.unit.ends_with(".scope") ? SessionKind::scope : SessionKind::service;
+  return record;
+}
+
+ReconcileReport reconcile(Context& context) {
+  ReconcileReport report;
+  const std::vector<UnitState> units = context.engine.list();
+  std::unordered_set<std::string> alive;
+  for (const UnitState& unit : units)
+    if (const auto id = id_from_description(unit.description)) alive.insert(*id);
+
+  std::unordered_set<std::string> recorded;
+  for (const Record& record : context.registry.live()) {
+    recorded.insert(record.id);
+    if (alive.contains(record.id)) continue;
+    if (const auto end = reconcile_record(context, record)) {
+      report.ended.push_back(record);
+      report.ended.back().end = end;
+    }
+  }
+  for (const UnitState& unit : units) {
+    const auto id = id_from_description(unit.description);
+    if (!id || recorded.contains(*id)) continue;
+    const Record record = rebuild_record(context, unit);
+    // A unit can outlast its recorder by a moment.
+    if (context.registry.has_ended(record.request.name, *id)) continue;
+    if (record.request.command.empty() || !inspect_unit(context, record)) continue;
+    if (!context.registry.create(record)) report.restored.push_back(record);
+  }
+  for (const std::string& id : context.runtime.ids()) {
+    if (alive.contains(id) || recorded.contains(id) || !context.runtime.is_abandoned(id)) continue;
+    if (remove_folder(context, id)) report.removed.push_back(id);
+  }
+  return report;
+}
+
+}  // namespace agentctl

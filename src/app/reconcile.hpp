@@ -1,0 +1,27 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/context.hpp"
+
+namespace agentctl {
+
+/// Ends a record whose unit is gone and whose recorder did not: after a reboot, a kill of the recorder, or of the
+/// agentctl that was about to start it. Returns the end it wrote, or nothing when the session turned out to live.
+std::optional<End> reconcile_record(Context& context, const Record& record);
+
+struct ReconcileReport {
+  std::vector<Record> ended;              ///< records that were given an end
+  std::vector<std::string> removed;       ///< runtime folders of nobody
+  std::vector<Record> restored;           ///< records written again for live units that had lost theirs
+};
+
+/// Repairs all that only looking can find. Safe to run at any time and by several at once.
+ReconcileReport reconcile(Context& context);
+
+/// The record of a live unit that the registry has lost: from its launch, else from the unit itself.
+Record rebuild_record(Context& context, const UnitState& unit);
+
+}  // namespace agentctl

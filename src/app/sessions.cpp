@@ -1,0 +1,225 @@
+#include "app/sessions.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "app/reconcile.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "domain/naming.hpp"
+
+namespace agentctl {
+namespace {
+
+std::optional<HostNote> note_of(Context& context, const Record& record) {
+  if (record.end) return std::nullopt;
+  try {
+    return context.runtime.note(record.id);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// Nothing when it lives after all, when somebody else wrote its end, or when nobody can: with a full disk or a registry
+// that is read-only, what is shown is true nevertheless.
+std::optional<End> try_reconcile(Context& context, const Record& record) {
+  try {
+    return reconcile_record(context, record);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::unreachable) throw;
+    return std::nullopt;
+  }
+}
+
+Session view(Context& context, Record record, const std::optional<UnitState>& unit, bool recorded,
+             Detail detail = Detail::notes) {
+  SessionEvidence evidence{.unit = unit, .starter_alive = false, .was_started = false, .recorded = recorded};
+  const auto note = unit && detail == Detail::records ? std::nullopt : note_of(context, record);
+  if (!unit && !record.end) {
+    evidence.starter_alive = context.runtime.starter_alive(record.id);
+    evidence.was_started = note && note->started_at;
+  }
+  if (derive_state(record, evidence).needs_reconcile) {
+    if (auto end = try_reconcile(context, record)) {
+      record.end = std::move(end);
+    } else {
+      // Somebody else wrote its end, or it lives after all.
+      for (Record& stored : context.registry.by_name(record.request.name))
+        if (stored.id == record.id) record = std::move(stored);
+      if (const auto details = inspect_unit(context, record)) evidence.unit = details->state;
+    }
+  }
+  return make_session(std::move(record), evidence, note);
+}
+
+bool passes(const SessionFilter& filter, const Session& session) {
+  const SessionRequest& request = session.record.request;
+  if (!filter.project.empty() && request.project != filter.project) return false;
+  if (!filter.group.empty() && request.group != filter.group) return false;
+  if (!filter.states.empty())
+    return std::find(filter.states.begin(), filter.states.end(), session.state) != filter.states.end();
+  return filter.ended || !is_terminal(session.state);
+}
+
+Error not_found(const std::string& name) {
+  return Error({.code = ErrorCode::not_found,
+                .context = "no such session",
+                .object = to_printable(name),
+                .reason = {},
+                .hint = "agentctl list -a"});
+}
+
+// The one that NAME means among records of one name: the live one, else the latest.
+const Record& preferred(const std::vector<Record>& records) {
+  return *std::max_element(records.begin(), records.end(), [](const Record& a, const Record& b) {
+    const bool a_lives = !a.end;
+    const bool b_lives = !b.end;
+    return a_lives != b_lives ? b_lives : a.created_at < b.created_at;
+  });
+}
+
+std::optional<Session> find_by_name(Context& context, const std::string& name) {
+  if (!is_valid_name(name)) return std::nullopt;
+  std::vector<Record> records = context.registry.by_name(name);
+  for (const Record& record : records)
+    if (!record.end) return observe(context, preferred(records));
+  // No live record: a unit whose record was lost still is the live session of that name.
+  for (const SessionKind kind : {SessionKind::service, SessionKind::scope}) {
+    const auto details = context.engine.inspect(unit_name(name, kind));
+    if (!details) continue;
+    const auto id = id_from_description(details->state.description);
+    if (id && !context.registry.has_ended(name, *id))
+      return view(context, rebuild_record(context, details->state), details->state, false);
+  }
+  if (records.empty()) return std::nullopt;
+  return observe(context, preferred(records));
+}
+
+std::optional<Session> find_by_id(Context& context, const std::string& prefix) {
+  if (prefix.empty() || prefix.size() > id_length) return std::nullopt;
+  const std::vector<Record> records = context.registry.by_id_prefix(prefix);
+  if (records.empty()) return std::nullopt;
+  if (records.size() > 1) {
+    std::string candidates;
+    for (std::size_t i = 0; i < records.size() && i < 5; ++i)
+      candidates += (i > 0 ? ", " : "") + records[i].id + " (" + records[i].request.name + ")";
+    throw Error({.code = ErrorCode::conflict,
+                 .context = "more than one session's id begins with",
+                 .object = prefix,
+                 .reason = candidates + (records.size() > 5 ? ", ..." : ""),
+                 .hint = "give more of the id"});
+  }
+  return observe(context, records.front());
+}
+
+}  // namespace
+
+std::optional<UnitDetails> inspect_unit(Context& context, const Record& record) {
+  auto details = context.engine.inspect(record.unit);
+  if (!details || id_from_description(details->state.description) != record.id) return std::nullopt;
+  if (details->state.activity == Activity::inactive || details->state.activity == Activity::failed) return std::nullopt;
+  return details;
+}
+
+Session observe(Context& context, const Record& record) {
+  if (record.end) return make_session(record, {}, std::nullopt);
+  const auto details = inspect_unit(context, record);
+  Session session = view(context, record, details ? std::optional(details->state) : std::nullopt, true);
+  if (details && session.invocation_id.empty()) session.invocation_id = details->invocation_id;
+  return session;
+}
+
+Session find_by_record(Context& context, const Record& record) {
+  for (const Record& stored : context.registry.by_name(record.request.name))
+    if (stored.id == record.id) return observe(context, stored);
+  // The registry has lost it: the unit alone says whether it lives.
+  return observe(context, record);
+}
+
+std::vector<Session> list_sessions(Context& context, const SessionFilter& filter, Detail detail) {
+  // Units before records: a session that starts in between has a record whose starter lives, and one that ends in
+  // between has left live/ for ended/ and is recognised there.
+  std::unordered_map<std::string, UnitState> units;
+  for (UnitState& unit : context.engine.list())
+    if (auto id = id_from_description(unit.description)) units.emplace(std::move(*id), std::move(unit));
+  std::vector<Session> sessions;
+  // What ends between the two folders' reads, or is reconciled here, is in both.
+  std::unordered_set<std::string> shown;
+  const auto add = [&](Session session) {
+    if (passes(filter, session) && shown.insert(session.record.id).second) sessions.push_back(std::move(session));
+  };
+  for (Record& record : context.registry.live()) {
+    std::optional<UnitState> unit;
+    if (auto found = units.extract(record.id)) unit = std::move(found.mapped());
+    add(view(context, std::move(record), unit, true, detail));
+  }
+  const bool wants_ended =
+      filter.ended || std::any_of(filter.states.begin(), filter.states.end(), [](State state) { return is_terminal(state); });
+  if (wants_ended) {
+    for (Record& record : context.registry.ended()) {
+      units.erase(record.id);
+      add(make_session(std::move(record), {}, std::nullopt));
+    }
+  }
+  for (const auto& [id, unit] : units) {
+    const auto name = name_from_unit(unit.unit);
+    if (!name || context.registry.has_ended(*name, id)) continue;
+    add(view(context, rebuild_record(context, unit), unit, false));
+  }
+  std::sort(sessions.begin(), sessions.end(), [](const Session& a, const Session& b) {
+    return std::tie(a.record.created_at, a.record.id) < std::tie(b.record.created_at, b.record.id);
+  });
+  return sessions;
+}
+
+Session find_session(Context& context, const std::string& name) {
+  if (auto session = find_by_name(context, name)) return std::move(*session);
+  if (auto session = find_by_id(context, name)) return std::move(*session);
+  throw not_found(name);
+}
+
+std::vector<Session> find_sessions(Context& context, const std::vector<std::string>& names) {
+  std::vector<Session> sessions;
+  for (const std::string& name : names) {
+    Session session = find_session(context, name);
+    const bool twice = std::any_of(sessions.begin(), sessions.end(),
+                                   [&](const Session& other) { return other.record.id == session.record.id; });
+    if (!twice) sessions.push_back(std::move(session));
+  }
+  return sessions;
+}
+
+std::string control_group_of(Context& context, const Session& session) {
+  return context.engine.control_group(slice_name(session.record.request.project, session.record.request.name),
+                                      session.record.unit);
+}
+
+void read_usage(Context& context, Session& session) {
+  if (is_terminal(session.state)) return;
+  session.usage = context.engine.usage(control_group_of(context, session));
+}
+
+Session await_end(Context& context, const Record& record) {
+  const auto watch = context.engine.watch({record.unit});
+  for (;;) {
+    watch->next_change(std::nullopt);
+    for (const Record& stored : context.registry.by_name(record.request.name))
+      if (stored.id == record.id && stored.end) return make_session(stored, {}, std::nullopt);
+    if (inspect_unit(context, record)) continue;
+    // No unit and still no end: its recorder could not write one.
+    Session session = view(context, record, std::nullopt, true);
+    if (is_terminal(session.state)) return session;
+  }
+}
+
+void require_live(const Session& session, const std::string& context) {
+  if (!is_terminal(session.state)) return;
+  throw Error({.code = ErrorCode::conflict,
+               .context = context,
+               .object = session.record.request.name,
+               .reason = std::string("it has ended (") + to_string(session.state) + ")",
+               .hint = "agentctl status " + session.record.request.name});
+}
+
+}  // namespace agentctl

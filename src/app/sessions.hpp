@@ -1,0 +1,58 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/context.hpp"
+#include "domain/session_view.hpp"
+
+namespace agentctl {
+
+/// Which sessions are meant; empty fields do not restrict.
+struct SessionFilter {
+  std::string project;
+  std::string group;
+  std::vector<State> states;
+  bool ended = false;  ///< also those that have ended
+};
+
+/// What is read of each session in a list, beside its record.
+enum class Detail {
+  records,  ///< nothing: pid, invocation and exact start of live sessions are missing
+  notes,    ///< its host's note
+};
+
+/// All sessions that the filter lets through, oldest first: one or two folders read and one call to systemd. What is
+/// found to have ended without a record of it is reconciled on the way. Reads no usage.
+std::vector<Session> list_sessions(Context& context, const SessionFilter& filter, Detail detail = Detail::notes);
+
+/// The session that a user's NAME means: the live one of that name, else the latest; else by id, or by a prefix of an
+/// id that only one has. Throws Error{not_found}, or {conflict} when a prefix has several.
+Session find_session(Context& context, const std::string& name);
+
+/// find_session() for each, before anything is done to any of them.
+std::vector<Session> find_sessions(Context& context, const std::vector<std::string>& names);
+
+/// What is true of one record now. Writes down its end when nobody else did.
+Session observe(Context& context, const Record& record);
+
+/// What is true of a session that was looked at before: its record may have changed since.
+Session find_by_record(Context& context, const Record& record);
+
+/// Reads what its processes use into a live session.
+void read_usage(Context& context, Session& session);
+
+/// Waits until the record says how the session ended. For a session whose end is under way.
+Session await_end(Context& context, const Record& record);
+
+/// Throws Error{conflict} for a session that has ended: "cannot extend session 'web': it has ended (exited)".
+void require_live(const Session& session, const std::string& context);
+
+/// The control group of a live session.
+std::string control_group_of(Context& context, const Session& session);
+
+/// The unit's details when it is this session's, and not a later one's of the same name.
+std::optional<UnitDetails> inspect_unit(Context& context, const Record& record);
+
+}  // namespace agentctl

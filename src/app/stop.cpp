@@ -1,0 +1,190 @@
+#include "app/stop.hpp"
+
+#include <csignal>
+
+#include <algorithm>
+#include <chrono>
+
+#include "app/launch.hpp"
+#include "app/sessions.hpp"
+#include "app/wait.hpp"
+#include "base/error.hpp"
+#include "host/control_client.hpp"
+
+namespace agentctl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// What the manager and the recorder may take beyond the grace period before something is wrong.
+constexpr microseconds margin{10'000'000};
+
+void announce(Context& context, const Session& session, const StopOptions& options) {
+  if (!session.recorded) return;
+  context.registry.update(session.record.request.name, session.record.id, [&](Record& record) {
+    record.stop = StopRequest{.by = context.asker, .reason = options.reason, .at = now()};
+  });
+}
+
+// Longer than the unit's own: the host asks systemd for more time when the SIGTERM comes. Shorter: we kill.
+void lengthen_grace(Context& context, const Session& session, const StopOptions& options) {
+  if (!options.timeout || *options.timeout <= session.record.request.stop_timeout) return;
+  if (auto client = ControlClient::connect(context.runtime.folder(session.record.id)))
+    client->set_stop_timeout(*options.timeout);
+}
+
+// Waits until none of their units is left; false at the deadline. A record's end is no sign of that: systemd runs the
+// recorder when the command has ended, and what the command left behind has until the stop timeout from then on.
+bool await_gone(Context& context, const std::vector<Session>& live, microseconds timeout, const Tick& tick) {
+  std::vector<Session> left = live;
+  std::vector<std::string> units;
+  for (const Session& session : live) units.push_back(session.record.unit);
+  const auto watch = context.engine.watch(units);
+  const auto began = Clock::now();
+  while (!left.empty()) {
+    const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
+    microseconds next = std::max(microseconds(0), timeout - waited);
+    if (tick) next = std::min(next, microseconds(std::chrono::seconds(1)));
+    if (const auto changed = watch->next_change(next)) {
+      std::erase_if(left, [&](const Session& session) {
+        return session.record.unit == *changed && !inspect_unit(context, session.record);
+      });
+    } else if (waited >= timeout) {
+      return false;
+    } else if (tick) {
+      tick(waited, left.size());
+    }
+  }
+  return true;
+}
+
+std::vector<Session> await_stops(Context& context, const std::vector<Session>& live, const StopOptions& options) {
+  microseconds grace{0};
+  for (const Session& session : live) grace = std::max(grace, session.record.request.stop_timeout);
+  if (options.timeout && *options.timeout < grace && !await_gone(context, live, *options.timeout, options.tick)) {
+    for (const Session& session : live)
+      if (inspect_unit(context, session.record)) context.engine.kill(session.record.unit, SIGKILL);
+  }
+  const microseconds longest = std::max(grace, options.timeout.value_or(grace));
+  await_gone(context, live, longest < forever - margin ? longest + margin : forever, options.tick);
+  return wait_for_sessions(context, live, WaitFor::exit, margin, options.tick);
+}
+
+Error cannot(const std::string& what, const Session& session, ErrorCode code, std::string reason, std::string hint) {
+  return Error({.code = code,
+                .context = "cannot " + what + " session",
+                .object = session.record.request.name,
+                .reason = std::move(reason),
+                .hint = std::move(hint)});
+}
+
+Session restart_live(Context& context, const Session& session) {
+  const Record& record = session.record;
+  if (record.request.kind == SessionKind::scope)
+    throw cannot("restart", session, ErrorCode::failed, "a --scope session belongs to the terminal that started it",
+                 "start it again there");
+  context.registry.update(record.request.name, record.id, [&](Record& stored) {
+    stored.restart_by = context.asker;
+    stored.stop.reset();
+  });
+  const StartResult result = context.engine.restart(record.unit);
+  Session current = find_by_record(context, record);
+  if (result.started) return current;
+  throw cannot("restart", session, ErrorCode::failed,
+               current.reason.empty() ? "systemd job result '" + result.job_result + "'" : current.reason,
+               "agentctl status " + record.request.name);
+}
+
+// The values of -e K=V were not kept. They must be given again, or the new session would silently lack them.
+void require_variables(const Session& session, const std::vector<std::string>& variables) {
+  for (const std::string& key : session.record.request.env_keys) {
+    if (!key.ends_with('=')) continue;
+    const bool given = std::any_of(variables.begin(), variables.end(), [&](const std::string& variable) {
+      return variable.starts_with(key) || variable == key.substr(0, key.size() - 1);
+    });
+    if (given) continue;
+    throw cannot("restart", session, ErrorCode::failed,
+                 "it was started with -e " + key + "..., and values are not kept",
+                 "agentctl restart -e " + key + "VALUE " + session.record.request.name);
+  }
+}
+
+Session start_again(Context& context, const Session& session, const std::vector<std::string>& variables) {
+  require_variables(session, variables);
+  LaunchOptions options;
+  options.request = session.record.request;
+  options.variables = variables;
+  for (const std::string& key : session.record.request.env_keys)
+    if (!key.ends_with('=')) options.variables.push_back(key);
+  if (options.request.kind == SessionKind::scope)
+    throw cannot("restart", session, ErrorCode::failed, "a --scope session needs a terminal",
+                 "agentctl run --scope -- COMMAND");
+  return start_session(context, prepare_launch(context, std::move(options)));
+}
+
+}  // namespace
+
+std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions,
+                                       const StopOptions& options) {
+  std::vector<StopOutcome> outcomes;
+  std::vector<Session> live;
+  std::vector<std::string> units;
+  for (const Session& session : sessions) {
+    StopOutcome& outcome = outcomes.emplace_back();
+    outcome.session = session;
+    outcome.had_ended = is_terminal(session.state);
+    if (outcome.had_ended) continue;
+    outcome.processes = context.engine.processes(control_group_of(context, session)).size();
+    announce(context, session, options);
+    lengthen_grace(context, session, options);
+    live.push_back(session);
+    units.push_back(session.record.unit);
+  }
+  if (live.empty()) return outcomes;
+
+  context.engine.stop(units);
+  const std::vector<Session> ended = await_stops(context, live, options);
+  for (StopOutcome& outcome : outcomes) {
+    for (const Session& session : ended)
+      if (session.record.id == outcome.session.record.id) outcome.session = session;
+    outcome.left = context.engine.processes(control_group_of(context, outcome.session)).size();
+  }
+  return outcomes;
+}
+
+Session restart_session(Context& context, const Session& session, const std::vector<std::string>& variables) {
+  if (is_terminal(session.state)) return start_again(context, session, variables);
+  if (!variables.empty())
+    throw cannot("restart", session, ErrorCode::usage, "-e is for sessions that have ended; a live one keeps its own",
+                 "agentctl stop " + session.record.request.name);
+  return restart_live(context, session);
+}
+
+TimePoint extend_session(Context& context, const Session& session, microseconds by) {
+  require_live(session, "cannot extend session");
+  const Record& record = session.record;
+  if (!session.expires_at)
+    throw cannot("extend", session, ErrorCode::conflict, "it has no time limit", "");
+  const auto details = inspect_unit(context, record);
+  auto client = ControlClient::connect(context.runtime.folder(record.id));
+  if (!details || !details->active_since || !client)
+    throw cannot("extend", session, ErrorCode::conflict,
+                 record.request.kind == SessionKind::scope ? "the time limit of a --scope session is fixed"
+                                                           : "its session host does not answer",
+                 "agentctl status " + record.request.name);
+  // A limit a hundred years away stands for none: systemd knows no way to take one back.
+  constexpr microseconds century = std::chrono::hours(876'000);
+  const TimePoint ends = by >= century ? now() + century : *session.expires_at + by;
+  // First what a reload of the manager would read, then the manager itself: in between, the old limit holds.
+  context.engine.persist_time_limit(record.unit, std::chrono::duration_cast<microseconds>(ends - *details->active_since));
+  client->extend(std::chrono::duration_cast<microseconds>(ends - now()));
+  context.registry.update(record.request.name, record.id, [&](Record& stored) { stored.expires_at = ends; });
+  return ends;
+}
+
+void kill_session(Context& context, const Session& session, int signal) {
+  require_live(session, "cannot signal session");
+  context.engine.kill(session.record.unit, signal);
+}
+
+}  // namespace agentctl

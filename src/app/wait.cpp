@@ -1,0 +1,68 @@
+#include "app/wait.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "app/sessions.hpp"
+#include "base/error.hpp"
+#include "domain/end_of_session.hpp"
+
+namespace agentctl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+bool is_awaited(const Session& session, WaitFor what) {
+  if (is_terminal(session.state)) return false;
+  return what == WaitFor::exit || session.state != State::running;
+}
+
+[[noreturn]] void give_up(const std::vector<Session>& sessions, WaitFor what, microseconds timeout) {
+  std::string names;
+  for (const Session& session : sessions)
+    if (is_awaited(session, what)) names += (names.empty() ? "" : ", ") + session.record.request.name;
+  throw Error({.code = ErrorCode::timed_out,
+               .context = "still waiting for",
+               .object = names,
+               .reason = std::string(what == WaitFor::exit ? "not ended" : "not ready") + " after " +
+                         format_time_span(timeout),
+               .hint = "agentctl status " + names.substr(0, names.find(','))});
+}
+
+}  // namespace
+
+std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
+                                       std::optional<microseconds> timeout, const Tick& tick) {
+  std::vector<Session> current = sessions;
+  const auto awaited = [&](const Session& session) { return is_awaited(session, what); };
+  std::vector<std::string> units;
+  for (const Session& session : current)
+    if (awaited(session)) units.push_back(session.record.unit);
+  if (units.empty()) return current;
+
+  const auto watch = context.engine.watch(units);
+  const auto began = Clock::now();
+  const microseconds limit = timeout.value_or(forever);
+  while (std::any_of(current.begin(), current.end(), awaited)) {
+    const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
+    std::optional<microseconds> left;
+    if (limit != forever) left = std::max(microseconds(0), limit - waited);
+    if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
+    if (const auto changed = watch->next_change(left)) {
+      for (Session& session : current)
+        if (session.record.unit == *changed && awaited(session)) session = find_by_record(context, session.record);
+    } else if (limit != forever && waited >= limit) {
+      give_up(current, what, limit);
+    } else if (tick) {
+      tick(waited, static_cast<std::size_t>(std::count_if(current.begin(), current.end(), awaited)));
+    }
+  }
+  return current;
+}
+
+int exit_status_of(const Session& session) {
+  if (session.record.end) return exit_status_of(*session.record.end);
+  return is_terminal(session.state) ? 1 : 0;
+}
+
+}  // namespace agentctl

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "app/context.hpp"
+#include "domain/session_view.hpp"
+
+namespace agentctl {
+
+enum class WaitFor { exit, ready };
+
+/// Called about once a second while waiting, with the time waited so far and how many are still waited for.
+using Tick = std::function<void(microseconds waited, std::size_t left)>;
+
+/// Waits until all sessions have ended (or are ready), woken by systemd's signals. Throws Error{timed_out} that names
+/// those that have not. Returns them as they are then, in the order given.
+std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
+                                       std::optional<microseconds> timeout, const Tick& tick = {});
+
+/// The exit status that stands for a session that has ended.
+int exit_status_of(const Session& session);
+
+}  // namespace agentctl
