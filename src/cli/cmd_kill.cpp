@@ -1,0 +1,50 @@
+#include <csignal>
+#include <cstring>
+
+#include "app/sessions.hpp"
+#include "app/stop.hpp"
+#include "base/text.hpp"
+#include "cli/command_line.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+#include "domain/end_of_session.hpp"
+
+namespace agentctl {
+namespace {
+
+int parse_signal(std::string text) {
+  if (const auto number = parse_decimal(text); number && *number > 0 && *number < NSIG) return static_cast<int>(*number);
+  if (text.starts_with("SIG")) text.erase(0, 3);
+  for (int signal = 1; signal < NSIG; ++signal) {
+    const char* name = ::sigabbrev_np(signal);
+    if (name != nullptr && text == name) return signal;
+  }
+  throw usage_error("kill", "'" + to_printable(text) + "' is no signal: TERM, KILL, INT, HUP, USR1 ...");
+}
+
+}  // namespace
+
+int cmd_kill(Invocation& invocation) {
+  CommandLine line(invocation, "kill", "[-s SIG] NAME...",
+                   "Sends a signal to every process of live sessions. To end a session, use stop.",
+                   {"agentctl kill -s HUP web", "agentctl kill -s KILL web"});
+  std::vector<std::string> names;
+  std::string signal = "TERM";
+  line.app().add_option("NAME", names)->required()->type_name("");
+  line.app().add_option("-s,--signal", signal, "name or number (default: TERM)")->type_name("SIG");
+  line.parse();
+  const int number = parse_signal(signal);
+
+  Context& context = invocation.context();
+  const std::vector<Session> sessions = find_sessions(context, names);
+  for (const Session& session : sessions) require_live(session, "cannot signal session");
+  for (const Session& session : sessions) kill_session(context, session, number);
+  if (invocation.globals().json) {
+    print(to_json(sessions) + "\n");
+    return 0;
+  }
+  for (const Session& session : sessions) print(session.record.request.name + ": sent " + signal_name(number) + "\n");
+  return 0;
+}
+
+}  // namespace agentctl

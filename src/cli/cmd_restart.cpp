@@ -1,0 +1,36 @@
+#include "app/sessions.hpp"
+#include "app/stop.hpp"
+#include "cli/command_line.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+
+namespace agentctl {
+
+int cmd_restart(Invocation& invocation) {
+  CommandLine line(invocation, "restart", "[-e K=V|K]... NAME...",
+                   "Restarts a live session as its next attempt, with its time limit anew; starts an ended one again\n"
+                   "with the same request, as a new session of the same name.",
+                   {"agentctl restart web", "agentctl restart -e TOKEN web"});
+  std::vector<std::string> names;
+  std::vector<std::string> variables;
+  line.app().add_option("NAME", names)->required()->type_name("");
+  line.app()
+      .add_option("-e,--env", variables, "for an ended one: values given with -e K=V are not kept")
+      ->type_name("K=V|K")
+      ->allow_extra_args(false);
+  line.parse();
+
+  Context& context = invocation.context();
+  std::vector<Session> restarted;
+  for (const Session& session : find_sessions(context, names)) {
+    restarted.push_back(restart_session(context, session, variables));
+    const Session& current = restarted.back();
+    if (!invocation.globals().json)
+      print(current.record.request.name + ": " + paint(to_string(current.state), color_of(current.state)) +
+            ", attempt " + std::to_string(current.record.attempt) + "\n");
+  }
+  if (invocation.globals().json) print(to_json(restarted) + "\n");
+  return 0;
+}
+
+}  // namespace agentctl

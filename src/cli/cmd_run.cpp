@@ -1,0 +1,174 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "app/launch.hpp"
+#include "app/logs.hpp"
+#include "app/sessions.hpp"
+#include "app/wait.hpp"
+#include "base/system.hpp"
+#include "base/text.hpp"
+#include "cli/command_line.hpp"
+#include "cli/log_printer.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+#include "cli/waiting.hpp"
+#include "systemd/unit_properties.hpp"
+
+namespace agentctl {
+namespace {
+
+struct RunOptions {
+  LaunchOptions launch;
+  std::vector<std::string> labels;
+  std::vector<std::string> ports;
+  bool wait = false;
+  bool follow = false;
+  bool scope = false;
+  bool dry_run = false;
+};
+
+void add_options(CommandLine& line, RunOptions& options, bool& detach, std::optional<microseconds>& stop_timeout) {
+  CLI::App& app = line.app();
+  SessionRequest& request = options.launch.request;
+  app.add_option("-n,--name", request.name, "name, unique among live sessions")->type_name("NAME");
+  app.add_option("-C,--cwd", request.cwd, "folder to run in (default: this one)")->type_name("DIR");
+  const auto each = [](CLI::Option* option, const char* type) { option->type_name(type)->allow_extra_args(false); };
+  each(app.add_option("-e,--env", options.launch.variables, "set a variable, or pass your own on"), "K=V|K");
+  app.add_option("--env-file", request.env_file, "variables, one K=V a line")->type_name("FILE");
+  app.add_flag("--clean-env", request.clean_env, "start from HOME USER SHELL PATH LANG TERM XDG_RUNTIME_DIR only");
+  line.add_span("--ttl", request.ttl, "time limit: 90s, 15min, 2h 30min (default: none)");
+  line.add_span("--stop-timeout", stop_timeout, "from SIGTERM to SIGKILL on stop (default: 5s)");
+  app.add_option("-p,--project", request.project, "project that it belongs to")->type_name("PROJECT");
+  app.add_option("--group", request.group, "group that it belongs to")->type_name("GROUP");
+  app.add_option("--agent", request.agent, "agent that it belongs to")->type_name("AGENT");
+  app.add_option("--work-item", request.work_item, "what it works on")->type_name("ITEM");
+  each(app.add_option("--label", options.labels, "a label, as often as needed"), "K=V");
+  each(app.add_option("--port", options.ports, "port that it serves, as often as needed"), "N");
+  app.add_option("--uid", request.user, "run as this user (system scope, root only)")->type_name("USER");
+  app.add_flag("-d,--detach", detach, "return when it has started (default)");
+  app.add_flag("--wait", options.wait, "return when it has ended, with its status");
+  app.add_flag("-f,--follow", options.follow, "show its output, return with its status");
+  app.add_flag("--scope", options.scope, "run it here, on this terminal and these streams");
+  app.add_option("--stdout", request.stdout_file, "append its output to this file too")->type_name("FILE");
+  app.add_option("--stderr", request.stderr_file, "append its errors to this file too")->type_name("FILE");
+  app.add_flag("--dry-run", options.dry_run, "print the unit that would be made, make nothing");
+}
+
+RunOptions parse(Invocation& invocation) {
+  CommandLine line(invocation, "run", "[OPTIONS] [--] COMMAND [ARG...]",
+                   "Starts COMMAND as a session: one transient systemd unit, which goes on without you.",
+                   {"agentctl run -n web -- sleep 60", "agentctl run --ttl 15min -- sh -c 'echo done'",
+                    "agentctl run --follow -- echo hello", "agentctl run --scope -- cat /etc/hostname",
+                    "agentctl run --dry-run -- sleep 60"});
+  RunOptions options;
+  bool detach = false;
+  std::optional<microseconds> stop_timeout;
+  add_options(line, options, detach, stop_timeout);
+  line.parse(true);
+  if (detach + options.wait + options.follow + options.scope > 1)
+    throw usage_error("run", "--detach, --wait, --follow and --scope exclude each other");
+  SessionRequest& request = options.launch.request;
+  request.command = line.rest();
+  request.kind = options.scope ? SessionKind::scope : SessionKind::service;
+  if (stop_timeout) request.stop_timeout = *stop_timeout;
+  for (const std::string& label : options.labels) {
+    const auto equals = label.find('=');
+    if (equals == std::string::npos) throw usage_error("run", "--label takes K=V, not '" + to_printable(label) + "'");
+    request.labels[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  for (const std::string& text : options.ports) {
+    const auto port = static_cast<std::uint16_t>(parse_number("run", "--port", text, 65535));
+    if (port == 0) throw usage_error("run", "--port takes a number from 1 on");
+    request.ports.push_back(port);
+  }
+  return options;
+}
+
+void print_unit(const PreparedLaunch& prepared, ManagerScope scope, bool json) {
+  const UnitSpec& spec = prepared.spec;
+  std::string text = spec.unit + "\n";
+  boost::json::object properties;
+  for (const UnitProperty& property : unit_properties(spec, scope)) {
+    const std::string line = to_text(property);
+    text += "  " + line + "\n";
+    properties[property.name] = line.substr(property.name.size() + 1);
+  }
+  if (json)
+    text = boost::json::serialize(boost::json::object{
+               {"unit", spec.unit}, {"type", to_string(spec.kind)}, {"properties", properties}}) +
+           "\n";
+  print(text);
+}
+
+// Once for each user: whoever has read it knows.
+void warn_of_logout(const Context& context) {
+  if (context.scope != ManagerScope::user || !stderr_is_terminal() || lingers(context.asker.user)) return;
+  const Fd marker(::open((context.registry.root() + "/told-of-lingering").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!marker) return;
+  print_warning("your sessions end when you log out; to let them go on: sudo loginctl enable-linger " + context.asker.user);
+}
+
+void announce(const Session& session, bool json) {
+  const std::string& name = session.record.request.name;
+  if (json) {
+    print(to_json(session) + "\n");
+  } else if (!stdout_is_terminal()) {
+    print(name + "\n");
+  } else {
+    print(paint(name, Color::bold) + " started\n" +
+          paint("agentctl logs -f " + name + "   agentctl status " + name + "   agentctl stop " + name, Color::dim) + "\n");
+  }
+}
+
+int run_foreground(Invocation& invocation, const RunOptions& options, const Session& session) {
+  Context& context = invocation.context();
+  const std::string& name = session.record.request.name;
+  // Ctrl-C leaves: the session is systemd's, and says how to end it.
+  const InterruptNotice notice("agentctl: session '" + name + "' goes on; to end it: agentctl stop " + name + "\n");
+  if (options.follow) {
+    std::setvbuf(stdout, nullptr, _IOLBF, BUFSIZ);
+    const LogPrinter printer({.json = false, .times = false, .split_streams = true});
+    follow_log(context, session, {}, printer.sink());
+  }
+  Waiting waiting("waiting for " + name);
+  const Session ended = wait_for_sessions(context, {session}, WaitFor::exit, std::nullopt, waiting.tick()).front();
+  waiting.done();
+  if (invocation.globals().json) print(to_json(ended) + "\n");
+  if (ended.state != State::exited && stderr_is_terminal())
+    print_warning(name + ": " + to_string(ended.state) + ", " + ended.reason);
+  return exit_status_of(ended);
+}
+
+}  // namespace
+
+int cmd_run(Invocation& invocation) {
+  const RunOptions options = parse(invocation);
+  Context& context = invocation.context();
+  const PreparedLaunch prepared = prepare_launch(context, options.launch);
+  if (options.dry_run) {
+    print_unit(prepared, context.scope, invocation.globals().json);
+    return 0;
+  }
+  try {
+    if (options.scope) return exit_status_of(run_scope_session(context, prepared));
+    const Session session = start_session(context, prepared);
+    warn_of_logout(context);
+    if (options.wait || options.follow) return run_foreground(invocation, options, session);
+    announce(session, invocation.globals().json);
+    return 0;
+  } catch (const Error& error) {
+    // In the foreground forms every other status is the session's own, so agentctl's failures are 125.
+    const bool foreground = options.wait || options.follow || options.scope;
+    const int code = static_cast<int>(error.code());
+    if (!foreground || error.code() == ErrorCode::command_not_found || error.code() == ErrorCode::command_not_executable)
+      throw;
+    print_error(error, invocation.globals().json);
+    return code == static_cast<int>(ErrorCode::usage) ? code : 125;
+  }
+}
+
+}  // namespace agentctl

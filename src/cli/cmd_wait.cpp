@@ -1,0 +1,48 @@
+#include "app/wait.hpp"
+#include "app/sessions.hpp"
+#include "cli/command_line.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+#include "cli/waiting.hpp"
+
+namespace agentctl {
+
+int cmd_wait(Invocation& invocation) {
+  CommandLine line(invocation, "wait", "NAME... [--for exit|ready] [--timeout SPAN]",
+                   "Waits until sessions have ended, and ends with their status: the first that is not 0.",
+                   {"agentctl wait web", "agentctl wait --for ready web", "agentctl wait --timeout 10min web"});
+  std::vector<std::string> names;
+  std::string what = "exit";
+  std::optional<microseconds> timeout;
+  line.app().add_option("NAME", names)->required()->type_name("");
+  line.app()
+      .add_option("--for", what, "what to wait for (default: exit)")
+      ->type_name("exit|ready|healthy")
+      ->check(CLI::IsMember({"exit", "ready", "healthy"}).description(""));
+  line.add_span("--timeout", timeout, "give up after so long, with status 7");
+  line.parse();
+
+  Context& context = invocation.context();
+  const std::vector<Session> sessions = find_sessions(context, names);
+  if (what == "healthy")
+    for (const Session& session : sessions)
+      throw Error({.code = ErrorCode::conflict,
+                   .context = "cannot wait for the health of session",
+                   .object = session.record.request.name,
+                   .reason = "it has no health check",
+                   .hint = "agentctl wait --for ready " + session.record.request.name});
+  Waiting waiting("waiting for " + names.front() + (names.size() > 1 ? " ..." : ""));
+  const WaitFor wanted = what == "exit" ? WaitFor::exit : WaitFor::ready;
+  const std::vector<Session> reached = wait_for_sessions(context, sessions, wanted, timeout, waiting.tick());
+  waiting.done();
+  if (invocation.globals().json) print(to_json(reached) + "\n");
+  for (const Session& session : reached) {
+    // A session that has ended is not ready any more, however well it ended.
+    const int status = exit_status_of(session);
+    if (wanted == WaitFor::ready && is_terminal(session.state)) return status == 0 ? 1 : status;
+    if (status != 0) return status;
+  }
+  return 0;
+}
+
+}  // namespace agentctl

@@ -1,0 +1,142 @@
+#include "cli/command_line.hpp"
+
+#include "base/text.hpp"
+#include "cli/print.hpp"
+
+namespace agentctl {
+namespace {
+
+// Options first, each with its text in one column; CLI11's own layout adds types and blank lines.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(26); }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    return option->get_items_expected_max() == 0 ? "" : " " + option->get_type_name();
+  }
+};
+
+// CLI11's own words for these differ between its versions, and name neither what is wrong nor what is right.
+std::string reason_of(const CLI::ParseError& error, const CLI::App& app) {
+  const std::string text = error.what();
+  const auto quote = [](const std::string& word) { return "'" + to_printable(word) + "'"; };
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    const auto extras = app.remaining();
+    if (extras.empty()) return text;
+    return (extras.front().starts_with('-') ? "unknown option " : "unexpected argument ") + quote(extras.front());
+  }
+  const std::string option = text.substr(0, text.find(':'));
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    if (text.find("missing") != std::string::npos || text.find("At least") != std::string::npos)
+      return option + " needs a value";
+    if (text.find("At Most") != std::string::npos) return option + " is given more than once";
+  }
+  constexpr std::string_view lead = "Could not convert: ";
+  const auto equals = text.find(" = ");
+  // Values are texts, so only a flag can be given one that it cannot take.
+  if (text.starts_with(lead) && equals != std::string::npos)
+    return text.substr(lead.size(), equals - lead.size()) + " takes no value, such as " + quote(text.substr(equals + 3));
+  return to_printable(text);
+}
+
+}  // namespace
+
+Error usage_error(const std::string& verb, const std::string& reason) {
+  return Error({.code = ErrorCode::usage,
+                .context = reason,
+                .object = {},
+                .reason = {},
+                .hint = "agentctl " + verb + (verb.empty() ? "" : " ") + "--help"});
+}
+
+std::size_t parse_number(const std::string& verb, const std::string& option, const std::string& text, std::int64_t most) {
+  const auto number = parse_decimal(text);
+  if (number && *number <= most) return static_cast<std::size_t>(*number);
+  const std::string limit = most == INT64_MAX ? "" : " up to " + std::to_string(most);
+  throw usage_error(verb, option + " takes a number" + limit + ", not '" + to_printable(text) + "'");
+}
+
+microseconds parse_span(const std::string& option, const std::string& text) {
+  if (const auto span = parse_time_span(text)) return *span;
+  throw Error({.code = ErrorCode::usage,
+               .context = "invalid",
+               .object = option,
+               .reason = "'" + to_printable(text) + "' is no time span",
+               .hint = "90, 90s, 15min, 2h 30min, 1d or infinity (systemd.time(7))"});
+}
+
+CommandLine::CommandLine(Invocation& invocation, std::string verb, std::string usage, std::string description,
+                         std::vector<std::string> examples)
+    : invocation_(invocation),
+      verb_(std::move(verb)),
+      usage_(std::move(usage)),
+      examples_(std::move(examples)),
+      app_(std::move(description)) {
+  app_.formatter(std::make_shared<HelpFormatter>());
+  app_.set_help_flag();
+  app_.add_flag("-h,--help", help_, "show this");
+  app_.add_flag("--user", user_, "the sessions of your own systemd (default, but for root)")->group("Everywhere");
+  app_.add_flag("--system", system_, "the sessions of the system's systemd")->group("Everywhere");
+  app_.add_flag("--json", invocation_.globals().json, "print JSON")->group("Everywhere");
+  app_.add_flag("--no-color", invocation_.globals().no_color, "no colours (also: NO_COLOR)")->group("Everywhere");
+}
+
+void CommandLine::add_span(const std::string& names, std::optional<microseconds>& span, const std::string& help) {
+  const auto text = std::make_shared<std::string>();
+  CLI::Option* option = app_.add_option(names, *text, help)->type_name("SPAN");
+  after_parse_.push_back([text, option, &span] {
+    if (option->count() > 0) span = parse_span(option->get_name(), *text);
+  });
+}
+
+std::string CommandLine::help() const {
+  std::string text = "Usage: agentctl " + verb_ + (usage_.empty() ? "" : " " + usage_) + "\n" + app_.get_description() + "\n";
+  const std::string all = app_.help();
+  // CLI11 begins with the description and a usage line of its own.
+  const auto options = all.find("\nOptions:");
+  if (options != std::string::npos) text += all.substr(options);
+  // Its groups of options are two blank lines apart.
+  for (auto blank = text.find("\n\n\n"); blank != std::string::npos; blank = text.find("\n\n\n")) text.erase(blank, 1);
+  while (text.ends_with("\n\n")) text.pop_back();
+  text += "\nExamples:\n";
+  for (const std::string& example : examples_) text += "  " + example + "\n";
+  return text;
+}
+
+void CommandLine::parse(bool words_follow) {
+  // CLI11 takes words off the back. What follows the first word that is no option belongs to the command to run, and
+  // CLI11's own ways to say so differ between its versions: so they are cut off here, by its own table of options.
+  std::vector<std::string> words = invocation_.arguments();
+  if (words_follow) {
+    std::size_t end = 0;
+    while (end < words.size() && words[end].size() > 1 && words[end].front() == '-' && words[end] != "--") {
+      const std::string& word = words[end];
+      const bool is_long = word.starts_with("--");
+      const std::string name = is_long ? word.substr(0, word.find('=')) : word.substr(0, 2);
+      const CLI::Option* option = app_.get_option_no_throw(name);
+      const bool has_value_inside = is_long ? name.size() < word.size() : word.size() > 2;
+      const bool takes_value = option != nullptr && option->get_items_expected_max() > 0;
+      end += takes_value && !has_value_inside ? 2 : 1;
+    }
+    end = std::min(end, words.size());
+    const std::size_t from = end < words.size() && words[end] == "--" ? end + 1 : end;
+    rest_.assign(words.begin() + static_cast<std::ptrdiff_t>(from), words.end());
+    words.resize(end);
+  }
+  std::reverse(words.begin(), words.end());
+  try {
+    app_.parse(std::move(words));
+  } catch (const CLI::ParseError& error) {
+    if (!help_) throw usage_error(verb_, reason_of(error, app_));
+  }
+  if (help_) {
+    print(help());
+    throw HelpShown{};
+  }
+  if (user_ && system_) throw usage_error(verb_, "--user and --system exclude each other");
+  if (user_) invocation_.globals().scope = ManagerScope::user;
+  if (system_) invocation_.globals().scope = ManagerScope::system;
+  for (const auto& step : after_parse_) step();
+  allow_color(!invocation_.globals().no_color && std::getenv("NO_COLOR") == nullptr && stdout_is_terminal());
+}
+
+}  // namespace agentctl

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/time.hpp"
+#include "cli/invocation.hpp"
+
+namespace agentctl {
+
+/// Thrown by CommandLine::parse() when --help was asked for and has been printed.
+struct HelpShown {};
+
+/// The options of one verb: CLI11 with what is the same for all of them (global options, --help with examples, errors
+/// as Error{usage}).
+class CommandLine {
+ public:
+  /// `usage` is what follows "agentctl VERB"; `examples` are whole command lines.
+  CommandLine(Invocation& invocation, std::string verb, std::string usage, std::string description,
+              std::vector<std::string> examples);
+
+  CLI::App& app() { return app_; }
+
+  /// A time span option; none stays empty.
+  void add_span(const std::string& names, std::optional<microseconds>& span, const std::string& help);
+
+  /// Throws Error{usage} or HelpShown. From the first word that is no option on, words are left to rest() when
+  /// `words_follow` is set.
+  void parse(bool words_follow = false);
+  const std::vector<std::string>& rest() const { return rest_; }
+
+ private:
+  std::string help() const;
+
+  Invocation& invocation_;
+  std::string verb_;
+  std::string usage_;
+  std::vector<std::string> examples_;
+  std::vector<std::string> rest_;
+  std::vector<std::function<void()>> after_parse_;
+  bool user_ = false;
+  bool system_ = false;
+  bool help_ = false;
+  CLI::App app_;
+};
+
+/// The Error of a usage mistake; it names the --help.
+Error usage_error(const std::string& verb, const std::string& reason);
+
+/// 0 to `most` in decimal digits, or a usage Error that names the option. CLI11's own conversion takes 010 for 8, and -1
+/// for a large number.
+std::size_t parse_number(const std::string& verb, const std::string& option, const std::string& text, std::int64_t most);
+
+/// A systemd time span, or a usage Error that names the option.
+microseconds parse_span(const std::string& option, const std::string& text);
+
+}  // namespace agentctl

@@ -1,0 +1,108 @@
+#include "cli/invocation.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "base/error.hpp"
+#include "base/system.hpp"
+#include "base/user.hpp"
+#include "cli/print.hpp"
+#include "domain/naming.hpp"
+#include "systemd/journal.hpp"
+#include "systemd/systemd_engine.hpp"
+
+namespace agentctl {
+namespace {
+
+Environment own_environment() {
+  Environment environment;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string variable = *entry;
+    const auto equals = variable.find('=');
+    if (equals != std::string::npos) environment.emplace(variable.substr(0, equals), variable.substr(equals + 1));
+  }
+  return environment;
+}
+
+std::string home_of_user(const Environment& environment) {
+  const auto home = environment.find("HOME");
+  if (home != environment.end() && home->second.starts_with('/')) return home->second;
+  const auto user = find_user(::getuid());
+  return user ? user->home : "/";
+}
+
+int own_umask() {
+  const mode_t mask = ::umask(022);
+  ::umask(mask);
+  return static_cast<int>(mask);
+}
+
+std::string current_folder() {
+  std::error_code failed;
+  const auto path = std::filesystem::current_path(failed);
+  return failed ? "" : path.string();
+}
+
+// Who asks, as it goes into records: the process that ran agentctl, which says more than agentctl itself.
+Asker own_asker() {
+  const pid_t parent = ::getppid();
+  return {.uid = ::getuid(), .user = user_name(::getuid()), .pid = parent, .command = command_line_of(parent)};
+}
+
+}  // namespace
+
+struct Invocation::Parts {
+  Parts(ManagerScope scope, const Environment& environment)
+      : engine(scope, user_runtime_dir()),
+        registry(registry_root(scope, home_of_user(environment), ::getenv("XDG_STATE_HOME"))),
+        runtime(runtime_base(scope, user_runtime_dir())),
+        context{.scope = scope,
+                .engine = engine,
+                .log = journal,
+                .registry = registry,
+                .runtime = runtime,
+                .asker = own_asker(),
+                .environment = environment,
+                .cwd = current_folder(),
+                .umask = own_umask(),
+                .boot_id = boot_id(),
+                .libexec_dir = libexec_dir()} {}
+
+  SystemdEngine engine;
+  Journal journal;
+  Registry registry;
+  RuntimeFolders runtime;
+  Context context;
+};
+
+Invocation::Invocation(std::vector<std::string> arguments, GlobalOptions globals)
+    : arguments_(std::move(arguments)), globals_(globals) {}
+
+Invocation::~Invocation() = default;
+
+ManagerScope Invocation::scope() const {
+  return globals_.scope.value_or(::getuid() == 0 ? ManagerScope::system : ManagerScope::user);
+}
+
+Context& Invocation::context() {
+  if (!parts_) parts_ = std::make_unique<Parts>(scope(), own_environment());
+  return parts_->context;
+}
+
+void Invocation::warn_of_troubles() {
+  if (!parts_) return;
+  for (const RegistryTrouble& trouble : parts_->registry.troubles())
+    print_warning("cannot use '" + trouble.path + "': " + trouble.reason);
+}
+
+std::string user_runtime_dir() {
+  const char* given = ::getenv("XDG_RUNTIME_DIR");
+  return given != nullptr && given[0] == '/' ? given : "/run/user/" + std::to_string(::getuid());
+}
+
+std::string libexec_dir() { return AGENTCTL_LIBEXEC_DIR; }
+
+}  // namespace agentctl

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/context.hpp"
+
+namespace agentctl {
+
+/// The options that every verb takes.
+struct GlobalOptions {
+  std::optional<ManagerScope> scope;
+  bool json = false;
+  bool no_color = false;
+};
+
+/// One call of one verb: its arguments, and the engine and stores it works with, which are made when first asked for,
+/// so that --help and usage errors need none.
+class Invocation {
+ public:
+  Invocation(std::vector<std::string> arguments, GlobalOptions globals);
+  ~Invocation();
+
+  const std::vector<std::string>& arguments() const { return arguments_; }
+  GlobalOptions& globals() { return globals_; }
+  const GlobalOptions& globals() const { return globals_; }
+
+  ManagerScope scope() const;
+  Context& context();
+
+  /// Says on stderr what of the registry could not be used.
+  void warn_of_troubles();
+
+ private:
+  struct Parts;
+
+  std::vector<std::string> arguments_;
+  GlobalOptions globals_;
+  std::unique_ptr<Parts> parts_;
+};
+
+/// The user's XDG_RUNTIME_DIR; /run/user/UID where the variable is not set (sudo, cron, agents' cleaned environments).
+std::string user_runtime_dir();
+
+/// Where the session host and the recorder are: fixed when agentctl was built.
+std::string libexec_dir();
+
+}  // namespace agentctl

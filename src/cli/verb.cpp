@@ -1,0 +1,24 @@
+#include "cli/verb.hpp"
+
+namespace agentctl {
+
+const std::vector<Verb>& verbs() {
+  static const std::vector<Verb> table{
+      {"run", "start a session", cmd_run},
+      {"list", "sessions that live, or with -a all", cmd_list},
+      {"status", "one session: processes, resources, time left, last output", cmd_status},
+      {"logs", "what a session printed, and with -f prints", cmd_logs},
+      {"stop", "end sessions with all of their processes", cmd_stop},
+      {"wait", "wait until sessions have ended", cmd_wait},
+      {"kill", "send a signal to all processes of a session", cmd_kill},
+      {"restart", "start a session again", cmd_restart},
+      {"extend", "give a session more time", cmd_extend},
+      {"rm", "forget ended sessions by name", cmd_rm},
+      {"prune", "forget all that ended long ago", cmd_prune},
+      {"reconcile", "repair the registry after a crash or reboot", cmd_reconcile},
+      {"doctor", "check this host, and tell how to mend it", cmd_doctor},
+  };
+  return table;
+}
+
+}  // namespace agentctl

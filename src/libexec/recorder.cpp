@@ -1,0 +1,158 @@
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <unistd.h>
+
+#include "base/control_group.hpp"
+#include "base/error.hpp"
+#include "base/system.hpp"
+#include "domain/end_of_session.hpp"
+#include "domain/naming.hpp"
+#include "store/registry.hpp"
+#include "store/runtime_folder.hpp"
+
+// The recorder: systemd runs it (ExecStopPost=) when a session's unit has ended for any cause, and it writes down how.
+// $SERVICE_RESULT, $EXIT_CODE and $EXIT_STATUS are described in systemd.exec(5).
+
+namespace agentctl {
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = ::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+struct Place {
+  RuntimeFolders runtime;
+  std::string id;
+  ManagerScope scope;
+};
+
+Place parse_place(std::string folder) {
+  const auto slash = folder.find_last_of('/');
+  if (slash == std::string::npos || !is_valid_id(folder.substr(slash + 1)))
+    throw Error({.code = ErrorCode::usage,
+                 .context = "not a session's runtime folder:",
+                 .object = folder,
+                 .reason = {},
+                 .hint = {}});
+  const std::string base = folder.substr(0, slash);
+  const ManagerScope scope =
+      base == runtime_base(ManagerScope::system, {}) ? ManagerScope::system : ManagerScope::user;
+  return {.runtime = RuntimeFolders(base), .id = folder.substr(slash + 1), .scope = scope};
+}
+
+// In the system scope the folder may belong to the user that the session runs as, and everything in it is that user's
+// word: it says what the command did, but never which files root writes.
+std::string registry_of(const Place& place, const std::optional<Launch>& launch) {
+  if (place.scope == ManagerScope::user && launch && launch->registry.starts_with('/')) return launch->registry;
+  return registry_root(place.scope, variable("HOME"), ::getenv("XDG_STATE_HOME"));
+}
+
+template <class Read>
+auto or_nothing(Read read) -> decltype(read()) {
+  try {
+    return read();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "agentctl recorder: %s\n", error.what());
+    return std::nullopt;
+  }
+}
+
+std::optional<Record> find_record(Registry& registry, const Place& place, const std::optional<Launch>& launch) {
+  for (Record& record : registry.by_id_prefix(place.id)) return std::move(record);
+  // The registry was deleted while the session ran.
+  if (launch && launch->record.id == place.id && launch->record.scope == place.scope) return launch->record;
+  return std::nullopt;
+}
+
+// Asked of systemctl, which speaks to the manager's own socket: a bus may be gone when the host goes down.
+ManagerJob job_of(const std::string& unit, ManagerScope scope) {
+  const CommandOutput jobs = run_command({"systemctl", scope == ManagerScope::user ? "--user" : "--system",
+                                          "list-jobs", "--no-legend", "--plain", "--full", "--no-pager"});
+  ManagerJob job = ManagerJob::none;
+  std::string_view left = jobs.text;
+  while (!left.empty()) {
+    const auto newline = left.find('\n');
+    const std::string line = " " + std::string(left.substr(0, newline)) + " ";
+    left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
+    const auto says = [&](std::string_view word) { return line.find(" " + std::string(word) + " ") != std::string::npos; };
+    if (says("shutdown.target") && says("start")) return ManagerJob::shutdown;
+    if (!says(unit)) continue;
+    if (says("stop")) job = ManagerJob::stop;
+    if (says("restart")) job = ManagerJob::restart;
+  }
+  return job;
+}
+
+EndEvidence gather(const Record& record, const Place& place) {
+  EndEvidence evidence;
+  evidence.service_result = variable("SERVICE_RESULT");
+  evidence.exit_code = variable("EXIT_CODE");
+  evidence.exit_status = variable("EXIT_STATUS");
+  evidence.invocation_id = variable("INVOCATION_ID");
+  evidence.note = or_nothing([&] { return place.runtime.note(place.id); });
+  evidence.at = now();
+  // OOMPolicy=continue leaves the result to the signal; the kernel's own count says what it was.
+  if (evidence.service_result == "signal" && count_oom_kills(own_control_group()) > 0) evidence.service_result = "oom-kill";
+  if (needs_manager_job(record, evidence)) evidence.job = job_of(record.unit, place.scope);
+  return evidence;
+}
+
+void begin_next_attempt(Registry& registry, const Place& place, const Record& record, const End& end) {
+  registry.update(record.request.name, record.id, [&](Record& stored) {
+    stored.earlier_attempts.push_back(end);
+    if (stored.earlier_attempts.size() > 20) stored.earlier_attempts.erase(stored.earlier_attempts.begin());
+    ++stored.attempt;
+    stored.restart_by.reset();
+    stored.expires_at.reset();
+  });
+  remove_file(place.runtime.folder(place.id) + "/" + host_note_file);
+}
+
+void remove_time_limit(const Record& record, const Place& place) {
+  const std::string base = place.scope == ManagerScope::system ? "/run" : variable("XDG_RUNTIME_DIR");
+  remove_directory(base + "/systemd/transient/" + record.unit + ".d");
+}
+
+int record_end(const std::string& folder) {
+  const Place place = parse_place(folder);
+  const auto launch = or_nothing([&] { return place.runtime.launch(place.id); });
+  Registry registry(registry_of(place, launch));
+  const auto record = find_record(registry, place, launch);
+  if (!record) {
+    std::fprintf(stderr, "agentctl recorder: no record of session %s\n", place.id.c_str());
+    place.runtime.remove(place.id);
+    return 1;
+  }
+  const EndEvidence evidence = gather(*record, place);
+  End end = decide_end(*record, evidence);
+  const ControlGroupUsage usage = read_usage(own_control_group());
+  end.usage.cpu_ns = usage.cpu_ns;
+  end.usage.memory_peak_bytes = usage.memory_peak_bytes;
+  remove_time_limit(*record, place);
+  if (end.state == State::restarting) {
+    begin_next_attempt(registry, place, *record, end);
+    return 0;
+  }
+  registry.finish(*record, end);
+  place.runtime.remove(place.id);
+  return 0;
+}
+
+}  // namespace
+}  // namespace agentctl
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fputs("usage: recorder RUNTIME_DIR   (run by systemd, see agentctl(1))\n", stderr);
+    return 2;
+  }
+  try {
+    return agentctl::record_end(argv[1]);
+  } catch (const std::exception& error) {
+    // The runtime folder stays: `agentctl reconcile` finds the host's note in it.
+    std::fprintf(stderr, "agentctl recorder: %s\n", error.what());
+    return 1;
+  }
+}
