@@ -1,0 +1,108 @@
+#include "app/doctor.hpp"
+
+#include <gmock/gmock.h>
+
+#include "app_fixture.hpp"
+#include "base/file.hpp"
+
+namespace agentctl {
+namespace {
+
+using testing::HasSubstr;
+
+class Doctor : public AppTest {
+ protected:
+  Doctor() {
+    context.scope = ManagerScope::system;
+    context.libexec_dir = folder / "libexec";
+    make_directories(folder / "libexec");
+    make_directories(folder / "run");
+    for (const char* helper : {"session-host", "recorder"}) put_file(folder / "libexec/" + helper, "", 0755);
+  }
+  /// The first finding of a topic.
+  Finding finding(const std::string& topic) {
+    for (Finding& found : examine(context, facts))
+      if (found.topic == topic) return std::move(found);
+    ADD_FAILURE() << "nothing was found of " << topic;
+    return {};
+  }
+  HostFacts facts{.systemd_version = "252 (252.38-1)",
+                  .manager_state = "running",
+                  .manager_error = "",
+                  .booted_with_systemd = true,
+                  .journal_persistent = true,
+                  .journal_readable = true};
+};
+
+TEST_F(Doctor, FindsAHealthyHostHealthy) {
+  for (const Finding& found : examine(context, facts)) {
+    EXPECT_EQ(found.verdict, Verdict::ok) << found.topic << ": " << found.text;
+    EXPECT_EQ(found.remedy, "") << found.topic;
+  }
+}
+
+struct Ailment {
+  std::string what;
+  std::string topic;
+  std::function<void(HostFacts&, const TemporaryFolder&)> strike;
+  Verdict verdict;
+  std::string text;
+};
+
+class AilingHost : public Doctor, public testing::WithParamInterface<Ailment> {};
+
+TEST_P(AilingHost, IsToldWhatMendsIt) {
+  const Ailment& ailment = GetParam();
+  ailment.strike(facts, folder);
+  const Finding found = finding(ailment.topic);
+  EXPECT_EQ(found.verdict, ailment.verdict) << found.text;
+  EXPECT_THAT(found.text, HasSubstr(ailment.text));
+  EXPECT_NE(found.remedy, "");
+}
+
+const std::vector<Ailment>& ailments() {
+  static const std::vector<Ailment> table{
+      {"NoSystemd", "system manager", [](auto& facts, auto&) { facts.booted_with_systemd = false; }, Verdict::failure,
+       "not booted with systemd"},
+      {"NoBus", "system manager", [](auto& facts, auto&) { facts.manager_error = "no such file"; }, Verdict::failure,
+       "no such file"},
+      {"FailedUnits", "system manager", [](auto& facts, auto&) { facts.manager_state = "degraded"; }, Verdict::warning,
+       "degraded"},
+      {"OldSystemd", "systemd", [](auto& facts, auto&) { facts.systemd_version = "247.3"; }, Verdict::failure,
+       "older than 252"},
+      {"StrangeSystemd", "systemd", [](auto& facts, auto&) { facts.systemd_version = "unknown"; }, Verdict::failure,
+       "unknown"},
+      {"JournalInMemory", "journal", [](auto& facts, auto&) { facts.journal_persistent = false; }, Verdict::warning,
+       "in memory only"},
+      {"JournalUnreadable", "journal", [](auto& facts, auto&) { facts.journal_readable = false; }, Verdict::failure,
+       "nothing in it"},
+      {"NoRecorder", "helpers", [](auto&, auto& folder) { remove_file(folder / "libexec/recorder"); }, Verdict::failure,
+       "recorder"},
+      {"NoRuntimeFolder", "runtime folder", [](auto&, auto& folder) { remove_directory(folder / "run"); },
+       Verdict::failure, "cannot be written to"},
+      {"NoPlaceForTheRegistry", "registry", [](auto&, auto& folder) { put_file(folder / "state", "in the way"); },
+       Verdict::failure, "cannot "},
+      {"StrangeFileInTheRegistry", "registry",
+       [](auto&, auto& folder) {
+         make_directories(folder / "state/live");
+         put_file(folder / "state/live/notes.txt", "mine");
+       },
+       Verdict::warning, "not a record of agentctl"},
+  };
+  return table;
+}
+
+INSTANTIATE_TEST_SUITE_P(With, AilingHost, testing::ValuesIn(ailments()),
+                         [](const auto& ailment) { return ailment.param.what; });
+
+TEST_F(Doctor, AsksAUserWithoutLingeringToEnableIt) {
+  context.scope = ManagerScope::user;
+  context.asker.user = "no-such-user";
+  EXPECT_EQ(finding("lingering").verdict, Verdict::warning);
+  EXPECT_EQ(finding("lingering").remedy, "sudo loginctl enable-linger no-such-user");
+  facts.manager_error = "no such file";
+  EXPECT_EQ(finding("user manager").remedy, "sudo loginctl enable-linger no-such-user");
+}
+
+}  // namespace
+}  // namespace agentctl

@@ -1,0 +1,232 @@
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include "app/command_lookup.hpp"
+#include "app_fixture.hpp"
+#include "base/file.hpp"
+#include "domain/naming.hpp"
+#include "domain/session_json.hpp"
+
+namespace agentctl {
+namespace {
+
+using testing::AllOf;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+class PrepareLaunch : public AppTest {
+ protected:
+  Error refusal(LaunchOptions launch) {
+    return thrown_by([&] { prepare_launch(context, std::move(launch)); });
+  }
+  std::string value_of(const PreparedLaunch& prepared, const std::string& name) {
+    for (const std::string& assignment : prepared.launch.environment)
+      if (assignment.starts_with(name + "=")) return assignment.substr(name.size() + 1);
+    return "(not set)";
+  }
+};
+
+TEST_F(PrepareLaunch, RefusesACommandThatIsMissingWithTheStatusOfAShell) {
+  for (const char* command : {"no-such-tool", "./no-such-tool", "/no/such/tool", "bin/tool/below-a-file"}) {
+    const Error error = refusal(options({command}));
+    EXPECT_EQ(error.code(), ErrorCode::command_not_found) << command;
+    EXPECT_STREQ(error.what(), ("cannot run '" + std::string(command) + "': command not found").c_str());
+  }
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, RefusesACommandThatCannotBeExecuted) {
+  for (const auto& [command, reason] : {std::pair{"notes", "Permission denied"}, std::pair{"bin/notes", "Permission denied"},
+                                        std::pair{"./bin", "Is a directory"}, std::pair{"/", "Is a directory"}}) {
+    const Error error = refusal(options({command}));
+    EXPECT_EQ(error.code(), ErrorCode::command_not_executable) << command;
+    EXPECT_EQ(error.reason(), reason) << command;
+  }
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, RefusesAFolderThatCannotBeEntered) {
+  LaunchOptions launch = options();
+  launch.request.cwd = "missing";
+  EXPECT_STREQ(refusal(launch).what(),
+               ("cannot start a session in '" + (folder / "missing") + "': No such file or directory").c_str());
+  launch.request.cwd = folder / "bin/tool";
+  EXPECT_EQ(refusal(launch).reason(), "Not a directory");
+  EXPECT_EQ(refusal(launch).hint(), "name another folder with -C");
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, RefusesWhatTheRulesForbid) {
+  EXPECT_EQ(refusal(options({"tool"}, "Not A Name")).object(), "-n");
+  EXPECT_EQ(refusal(options({})).object(), "COMMAND");
+  EXPECT_EQ(refusal(options({})).code(), ErrorCode::usage);
+  LaunchOptions launch = options();
+  launch.request.project = "a b";
+  EXPECT_EQ(refusal(launch).object(), "--project");
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, RefusesAnotherUserInAUserManager) {
+  LaunchOptions launch = options();
+  launch.request.user = "root";
+  EXPECT_EQ(refusal(launch).code(), ErrorCode::usage);
+  EXPECT_EQ(refusal(launch).hint(), "sudo agentctl --system run");
+  context.scope = ManagerScope::system;
+  launch.request.user = "no-such-user";
+  EXPECT_EQ(refusal(launch).reason(), "there is no such user");
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, ChangesNothingWhenAllIsWell) {
+  prepare_launch(context, options());
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, FindsTheCommandAsAShellWould) {
+  make_directories(folder / "first");
+  put_file(folder / "first/tool", "not executable", 0644);
+  context.environment["PATH"] = (folder / "missing") + ":" + (folder / "first") + ":" + (folder / "bin");
+  EXPECT_EQ(prepare_launch(context, options()).launch.executable, folder / "bin/tool");
+  EXPECT_EQ(prepare_launch(context, options({"bin/tool"})).launch.executable, folder / "bin/tool");
+  context.environment["PATH"] = ":/nowhere";  // an empty part is the folder that it runs in
+  LaunchOptions launch = options();
+  launch.request.cwd = folder / "bin";
+  EXPECT_EQ(prepare_launch(context, launch).launch.executable, folder / "bin/tool");
+  context.environment.erase("PATH");
+  EXPECT_EQ(prepare_launch(context, options({"env"})).launch.executable, "/usr/bin/env");
+}
+
+TEST_F(PrepareLaunch, FindsTheCommandInThePathThatTheSessionWillHave) {
+  context.environment["PATH"] = "/nowhere";
+  LaunchOptions launch = options();
+  launch.variables = {"PATH=" + (folder / "bin")};
+  EXPECT_EQ(prepare_launch(context, launch).launch.executable, folder / "bin/tool");
+}
+
+TEST_F(PrepareLaunch, KeepsTheCommandAsItWasGiven) {
+  const PreparedLaunch prepared = prepare_launch(context, options({"tool", "", "-x", "\xFF"}));
+  EXPECT_THAT(prepared.launch.record.request.command, ElementsAre("tool", "", "-x", "\xFF"));
+}
+
+TEST_F(PrepareLaunch, NamesASessionAfterItsCommandWhenAskedForNoName) {
+  const Record record = prepare_launch(context, options({"bin/tool"}, "")).launch.record;
+  EXPECT_EQ(record.request.name, "tool-" + record.id.substr(0, 6));
+  EXPECT_EQ(record.unit, "agentctl-" + record.request.name + ".service");
+}
+
+TEST_F(PrepareLaunch, RecordsWhatWasAskedAndByWhom) {
+  LaunchOptions launch = options();
+  launch.request.cwd = "bin";
+  launch.request.stdout_file = "out.log";
+  launch.request.ttl = std::chrono::minutes(15);
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  const Record& record = prepared.launch.record;
+  EXPECT_TRUE(is_valid_id(record.id));
+  EXPECT_EQ(record.request.cwd, folder / "bin");
+  EXPECT_EQ(record.request.stdout_file, folder / "out.log") << "relative to the caller's folder, as a shell's >";
+  EXPECT_EQ(record.created_by.user, "ann");
+  EXPECT_EQ(record.boot_id, context.boot_id);
+  EXPECT_EQ(record.attempt, 1);
+  EXPECT_EQ(prepared.launch.registry, registry.root());
+  EXPECT_EQ(prepared.launch.umask, 022);
+  EXPECT_EQ(prepared.owner, std::nullopt);
+}
+
+TEST_F(PrepareLaunch, AsksTheEngineForOneUnit) {
+  LaunchOptions launch = options();
+  launch.request.project = "my-app";
+  launch.request.ttl = std::chrono::minutes(15);
+  launch.request.stop_timeout = std::chrono::seconds(9);
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  const std::string run = runtime.folder(prepared.launch.record.id);
+  EXPECT_EQ(prepared.spec.unit, "agentctl-web.service");
+  EXPECT_EQ(prepared.spec.slice, "agentctl-my\\x2dapp.slice");
+  EXPECT_EQ(prepared.spec.description, "agentctl session " + prepared.launch.record.id + ": tool");
+  EXPECT_THAT(prepared.spec.host, ElementsAre("/usr/libexec/agentctl/session-host", run));
+  EXPECT_THAT(prepared.spec.recorder, ElementsAre("/usr/libexec/agentctl/recorder", run));
+  EXPECT_EQ(prepared.spec.ttl, std::chrono::minutes(15));
+  EXPECT_EQ(prepared.spec.stop_timeout, std::chrono::seconds(9));
+}
+
+TEST_F(PrepareLaunch, GivesTheSessionTheCallersCleanedEnvironmentAndItsOwnIdentity) {
+  context.environment["CLAUDECODE"] = "1";
+  context.environment["AGENTCTL_NAME"] = "the-callers-own";
+  context.environment["PWD"] = "/elsewhere";
+  LaunchOptions launch = options();
+  launch.request.project = "shop";
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  EXPECT_EQ(value_of(prepared, "SECRET"), "s3cret");
+  EXPECT_EQ(value_of(prepared, "CLAUDECODE"), "(not set)");
+  EXPECT_EQ(value_of(prepared, "AGENTCTL_SESSION"), prepared.launch.record.id);
+  EXPECT_EQ(value_of(prepared, "AGENTCTL_NAME"), "web");
+  EXPECT_EQ(value_of(prepared, "AGENTCTL_UNIT"), "agentctl-web.service");
+  EXPECT_EQ(value_of(prepared, "AGENTCTL_PROJECT"), "shop");
+  EXPECT_EQ(value_of(prepared, "PWD"), folder.path());
+  EXPECT_EQ(value_of(prepare_launch(context, options()), "AGENTCTL_PROJECT"), "(not set)");
+}
+
+TEST_F(PrepareLaunch, StartsFromTheBasicsWithCleanEnv) {
+  LaunchOptions launch = options();
+  launch.request.clean_env = true;
+  launch.variables = {"SECRET"};
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  EXPECT_EQ(value_of(prepared, "HOME"), "/home/ann");
+  EXPECT_EQ(value_of(prepared, "SECRET"), "s3cret");
+  launch.variables.clear();
+  EXPECT_EQ(value_of(prepare_launch(context, launch), "SECRET"), "(not set)");
+}
+
+TEST_F(PrepareLaunch, TakesVariablesFromAFileAndThenFromTheOptions) {
+  put_file(folder / "vars", "A=file\nB=file\nLANG\n");
+  LaunchOptions launch = options();
+  launch.request.env_file = "vars";
+  launch.variables = {"B=option"};
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  EXPECT_EQ(value_of(prepared, "A"), "file");
+  EXPECT_EQ(value_of(prepared, "B"), "option");
+  EXPECT_EQ(value_of(prepared, "LANG"), "C.UTF-8");
+  EXPECT_EQ(prepared.launch.record.request.env_file, folder / "vars");
+  launch.request.env_file = "missing";
+  EXPECT_EQ(refusal(launch).object(), folder / "missing");
+  put_file(folder / "vars", "A=1\nnot a line\n");
+  launch.request.env_file = "vars";
+  EXPECT_EQ(refusal(launch).context(), "invalid line 2 in");
+}
+
+TEST_F(PrepareLaunch, RemembersTheNamesOfVariablesAndNeverTheirValues) {
+  LaunchOptions launch = options();
+  launch.variables = {"TOKEN=t0ken", "SECRET"};
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  EXPECT_THAT(prepared.launch.record.request.env_keys, ElementsAre("TOKEN=", "SECRET"));
+  EXPECT_THAT(to_json(prepared.launch.record), AllOf(Not(HasSubstr("t0ken")), Not(HasSubstr("s3cret"))));
+  EXPECT_THAT(prepared.launch.environment, Contains("TOKEN=t0ken"));
+  for (const auto& words : {prepared.spec.host, prepared.spec.recorder})
+    EXPECT_THAT(words, Not(Contains(HasSubstr("t0ken"))));
+}
+
+TEST_F(PrepareLaunch, GivesAnotherUsersSessionThatUsersBasics) {
+  context.scope = ManagerScope::system;
+  context.environment["XDG_RUNTIME_DIR"] = "/run/user/0";
+  LaunchOptions launch = options();
+  launch.request.user = "0";
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  EXPECT_EQ(prepared.spec.user, "root");
+  EXPECT_EQ(prepared.owner, 0U);
+  EXPECT_EQ(value_of(prepared, "HOME"), "/root");
+  EXPECT_EQ(value_of(prepared, "USER"), "root");
+  EXPECT_EQ(value_of(prepared, "SECRET"), "(not set)");
+  EXPECT_EQ(value_of(prepared, "XDG_RUNTIME_DIR"), "(not set)");
+}
+
+TEST(AbsolutePath, IsMadeAgainstTheFolderAndNotResolved) {
+  EXPECT_EQ(absolute_path("a/../b", "/x"), "/x/a/../b");
+  EXPECT_EQ(absolute_path("/a", "/x"), "/a");
+  EXPECT_EQ(absolute_path("", "/x"), "/x");
+  EXPECT_EQ(absolute_path("a", "/"), "/a");
+}
+
+}  // namespace
+}  // namespace agentctl

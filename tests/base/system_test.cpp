@@ -1,0 +1,91 @@
+#include "base/system.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/unix_socket.hpp"
+#include "base/user.hpp"
+#include "support/child_process.hpp"
+#include "support/thrown_error.hpp"
+
+namespace agentctl {
+namespace {
+
+TEST(BootId, IsThatOfTheKernelWithoutHyphens) {
+  const std::string id = boot_id();
+  EXPECT_EQ(id.size(), 32U);
+  EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos) << id;
+}
+
+TEST(FindUser, FindsByNameAndByNumber) {
+  const auto root = find_user(std::string("root"));
+  ASSERT_TRUE(root.has_value());
+  EXPECT_EQ(root->uid, 0U);
+  EXPECT_EQ(root->home, "/root");
+  EXPECT_EQ(find_user(std::string("0"))->name, "root");
+  EXPECT_EQ(user_name(0), "root");
+}
+
+TEST(FindUser, FindsNobodyForWhatIsNoUser) {
+  for (const char* text : {"", "no-such-user", "-1", "0x0", "4294967295", "99999999999999999999"})
+    EXPECT_FALSE(find_user(std::string(text)).has_value()) << text;
+}
+
+TEST(UserName, IsTheNumberWhenThereIsNoName) { EXPECT_EQ(user_name(3'999'999'999), "3999999999"); }
+
+TEST(CommandLineOf, IsOneStringForPeople) {
+  // A child has the command line of its parent, and stands still until it is asked.
+  ChildProcess child([](const ChildProcess::Ready& ready) {
+    ready();
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(child.await_ready());
+  const std::string line = command_line_of(child.pid());
+  EXPECT_NE(line.find("base_test"), std::string::npos) << line;
+  EXPECT_EQ(line.find('\0'), std::string::npos);
+}
+
+TEST(CommandLineOf, IsEmptyForAProcessThatIsGone) {
+  ChildProcess child([](const ChildProcess::Ready&) { return 0; });
+  const pid_t pid = child.pid();
+  child.wait();
+  EXPECT_EQ(command_line_of(pid), "");
+}
+
+TEST(RunCommand, GivesOutputAndStatus) {
+  const CommandOutput output = run_command({"sh", "-c", "echo out; echo err >&2; exit 3"});
+  EXPECT_EQ(output.text, "out\n");
+  EXPECT_EQ(WEXITSTATUS(output.status), 3);
+}
+
+TEST(RunCommand, GivesTheProgramNothingToRead) { EXPECT_EQ(run_command({"sh", "-c", "read x || echo none"}).text, "none\n"); }
+
+TEST(RunCommand, KeepsAMebibyteAndReadsTheRest) {
+  const CommandOutput output = run_command({"head", "-c", "3000000", "/dev/zero"});
+  EXPECT_EQ(output.status, 0);
+  EXPECT_GE(output.text.size(), std::size_t{1} << 20);
+  EXPECT_LT(output.text.size(), (std::size_t{1} << 20) + 4096);
+}
+
+TEST(RunCommand, NamesAProgramThatIsMissing) {
+  EXPECT_EQ(thrown_by([] { run_command({"no-such-program-anywhere"}); }).object(), "no-such-program-anywhere");
+}
+
+TEST(UnixAddress, RefusesAPathThatDoesNotFit) {
+  EXPECT_NO_THROW(UnixAddress(std::string(107, 'x')));
+  EXPECT_EQ(thrown_by([] { UnixAddress(std::string(108, 'x')); }).reason(), "the path is longer than 107 bytes");
+  EXPECT_EQ(thrown_by([] { UnixAddress(""); }).reason(), "the path is empty");
+}
+
+TEST(UnixAddress, IsAbstractWhenItBeginsWithAt) {
+  const UnixAddress abstract("@name");
+  EXPECT_EQ(abstract.storage.sun_path[0], '\0');
+  EXPECT_EQ(abstract.size, offsetof(sockaddr_un, sun_path) + 5);
+  const UnixAddress file("/name");
+  EXPECT_EQ(file.size, offsetof(sockaddr_un, sun_path) + 6);
+}
+
+}  // namespace
+}  // namespace agentctl

@@ -1,0 +1,147 @@
+#!/usr/bin/python3
+"""The figures that agentctl promises, each as a ratio against what plain systemd tools need in the same run.
+
+Usage: figures.py [FIGURE...]      (in a booted systemd with agentctl installed, as a user; as root: the one that needs the system manager)
+"""
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import time
+
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+
+
+def milliseconds(command):
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, **QUIET)
+    return (time.perf_counter() - begin) * 1000
+
+
+def medians(runs, *commands):
+    """The commands in turn, so that a machine that gets slower does so for all of them."""
+    times = [[] for _ in commands]
+    for _ in range(runs):
+        for series, command in zip(times, commands):
+            series.append(milliseconds(command))
+    return [statistics.median(series) for series in times]
+
+
+def agentctl(*words):
+    return subprocess.run(["agentctl", *words], check=True, capture_output=True, text=True).stdout
+
+
+def report(name, ours, floor, unit, bound):
+    verdict = "ok" if ours <= bound * floor else "MISSED"
+    print(f"{name}: {ours:.2f} {unit} against {floor:.2f} {unit}, ratio {ours / floor:.2f} (bound {bound}): {verdict}", flush=True)
+
+
+def stop_all():
+    subprocess.run("systemctl --user stop agentctl.slice 'run-*.service' 'bench-*.service'", shell=True, **QUIET)
+    agentctl("reconcile")
+
+
+def start_many(count, command):
+    """From a few shells at once: a manager has at most so many calls in flight."""
+    loop = f'for i in $(seq {{}}); do agentctl run -- {command} >/dev/null || exit 1; done'
+    shells = [subprocess.Popen(["sh", "-c", loop.format(count // 4)]) for _ in range(4)]
+    assert all(shell.wait() == 0 for shell in shells)
+
+
+def run():
+    """detached run to its exit, against systemd-run -p Type=exec of the same command"""
+    for _ in range(32):  # the slices that sessions are spread over exist from the first session on
+        agentctl("run", "--", "true")
+    ours, floor = medians(60, ["agentctl", "run", "--", "sleep", "1000"],
+                          ["systemd-run", "--user", "--quiet", "--collect", "-p", "Type=exec", "sleep", "1000"])
+    report("run", ours, floor, "ms", 0.9)
+
+
+def list_live():
+    """list with 1,000 live sessions, against systemctl list-units"""
+    start_many(1000, "sleep 1000")
+    count = len(json.loads(agentctl("list", "--json")))
+    assert count >= 1000, count
+    ours, floor = medians(30, ["agentctl", "list"], ["systemctl", "--user", "list-units", "agentctl-*"])
+    report("list, 1,000 live", ours, floor, "ms", 1.0)
+
+
+def list_ended():
+    """list -a with 5,000 ended records, against 100 ms"""
+    ended = pathlib.Path.home() / ".local/state/agentctl/ended"
+    agentctl("run", "-n", "pattern", "--wait", "--", "true")
+    pattern = next(ended.glob("pattern.*.json"))
+    content = pattern.read_text()
+    identity = pattern.name.split(".")[1]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    for number in range(5000):
+        other = "".join(letters[number // 26**place % 26] for place in range(12))
+        (ended / f"pattern.{other}.json").write_text(content.replace(identity, other))
+    (ours,) = medians(30, ["agentctl", "list", "-a"])
+    report("list -a, 5,000 ended", ours, 100, "ms", 1.0)
+    agentctl("prune", "--older-than", "0")
+
+
+def lines():
+    """1,000,000 lines until they are in the journal, against plain systemd-run, and none lost
+
+    Only the system manager can be told to keep them all, so this one is root's: a user manager drops most of them.
+    """
+    sync = ["journalctl", "--sync"]
+    unlimited = ["-p", "LogRateLimitIntervalSec=1us", "-p", "LogRateLimitBurst=1000000000"]
+    ours = milliseconds(["agentctl", "run", "-n", "million", "--wait", "--", "seq", "1", "1000000"]) + milliseconds(sync)
+    kept = subprocess.run("agentctl logs million | cmp - <(seq 1 1000000)", shell=True, executable="/bin/bash")
+    floor = milliseconds(["systemd-run", "--quiet", "--wait", "--collect", *unlimited, "seq", "1", "1000000"]) + milliseconds(sync)
+    assert kept.returncode == 0, "lines were lost"
+    report("1,000,000 lines", ours, floor, "ms", 0.1)
+
+
+def follow():
+    """from a line written to its being printed by logs -f, median, against 10 ms"""
+    stamp = "import time\nfor _ in range(60): time.sleep(0.05); print(time.clock_gettime(time.CLOCK_MONOTONIC), flush=True)"
+    agentctl("run", "-n", "stamps", "--", "/usr/bin/python3", "-c", stamp)
+    delays = []
+    with subprocess.Popen(["agentctl", "logs", "-f", "stamps"], stdout=subprocess.PIPE, text=True) as logs:
+        for line in logs.stdout:
+            delays.append((time.clock_gettime(time.CLOCK_MONOTONIC) - float(line)) * 1000)
+    assert len(delays) == 60, len(delays)
+    report("logs -f delay", statistics.median(delays[5:]), 10, "ms", 1.0)
+
+
+def processes_of(name):
+    # The kernel keeps 15 characters of a process's name.
+    return [path.parent for path in pathlib.Path("/proc").glob("[0-9]*/comm") if path.read_text().strip() == name[:15]]
+
+
+def footprint():
+    """Pss of a session host with 100 live, against 2 MiB; CPU of all of them while idle; other processes of ours"""
+    start_many(100, "sleep 1000")
+    hosts = processes_of("session-host")
+    assert len(hosts) >= 100, len(hosts)
+    pss = [int(line.split()[1]) for host in hosts for line in (host / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+    report("session host, Pss", statistics.median(pss), 2048, "KiB", 1.0)
+
+    def ticks():
+        return sum(int(field) for host in hosts for field in (host / "stat").read_text().rsplit(")", 1)[1].split()[11:13])
+
+    before = ticks()
+    time.sleep(5)
+    print(f"session hosts, CPU ticks of {len(hosts)} in 5 s idle: {ticks() - before}", flush=True)
+    print(f"other processes of ours: {len(processes_of('agentctl')) + len(processes_of('recorder'))}", flush=True)
+
+
+FIGURES = {"run": run, "list": list_live, "list-ended": list_ended, "follow": follow, "footprint": footprint}
+
+
+def main():
+    print(f"{os.cpu_count()} CPUs, {subprocess.run(['systemctl', '--version'], capture_output=True, text=True).stdout.splitlines()[0]}")
+    if os.getuid() == 0:
+        return lines()
+    for name in sys.argv[1:] or FIGURES:
+        FIGURES[name]()
+        stop_all()
+
+
+main()
