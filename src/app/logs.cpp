@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <utility>
 
 #include "app/sessions.hpp"
 #include "app/wait.hpp"
@@ -99,7 +100,9 @@ class LogFollower {
   /// had to say is in the journal.
   void follow_host(const LogOptions& options) {
     try {
-      follow_live(options);
+      // Who was too slow reads on in the journal, and then follows again.
+      while (follow_live(options) == ControlClient::Stop::overrun) {
+      }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unreachable && error.code() != ErrorCode::timed_out) throw;
     }
@@ -107,30 +110,20 @@ class LogFollower {
 
   /// What the journal still has after the host is gone.
   void drain(const LogOptions& options) {
-    if (first_) {
-      first_ = false;
-      replay(options);
-    } else {
-      read_stored(sink_);
-    }
+    replay(std::exchange(first_, false) ? options : LogOptions{});
   }
 
  private:
-  void follow_live(const LogOptions& options) {
+  ControlClient::Stop follow_live(const LogOptions& options) {
     auto client = ControlClient::connect(context_.runtime.folder(session_.record.id));
-    if (!client) return;
+    if (!client) return ControlClient::Stop::end;
     const control::Following from = client->follow();
-    if (first_) {
-      first_ = false;
-      catch_up(from, options);
-    } else {
-      catch_up(from, {});
-    }
+    catch_up(from, std::exchange(first_, false) ? options : LogOptions{});
     while (const auto event = client->next(forever)) {
-      const auto* output = std::get_if<LogOutput>(&*event);
-      if (output == nullptr) return;
-      reader_.read(*output, sink_);
+      if (const auto* stop = std::get_if<ControlClient::Stop>(&*event)) return *stop;
+      reader_.read(std::get<LogOutput>(*event), sink_);
     }
+    return ControlClient::Stop::end;
   }
 
   void read_stored(const LogSink& sink) {

@@ -18,11 +18,28 @@ std::optional<HostNote> readable_note(Context& context, const std::string& id) {
   }
 }
 
+// A session that was started with another XDG_STATE_HOME has its record there.
+bool is_kept_here(Context& context, const std::string& id) {
+  try {
+    const auto launch = context.runtime.launch(id);
+    return launch && launch->registry == context.registry.root();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 // The host wrote how the command ended, and then the recorder was killed: that is an end like any other.
 bool tells_the_end(const HostNote& note) { return note.exit_code || note.exit_signal || note.start_status; }
 
-End end_without_recorder(const Record& record, const std::optional<HostNote>& note, const std::string& boot) {
-  if (note && tells_the_end(*note) && record.boot_id == boot) {
+// The runtime folder is on a tmpfs, so it proves the boot even where the boot ID does not: a container's own is mounted
+// over the kernel's, and the sandbox of a unit can take that mount away.
+bool is_of_this_boot(Context& context, const Record& record) {
+  return record.boot_id == context.boot_id || context.runtime.exists(record.id);
+}
+
+End end_without_recorder(const Record& record, const std::optional<HostNote>& note, bool same_boot,
+                         const std::string& boot) {
+  if (note && tells_the_end(*note) && same_boot) {
     EndEvidence evidence;
     evidence.note = note;
     evidence.invocation_id = note->invocation_id;
@@ -30,7 +47,7 @@ End end_without_recorder(const Record& record, const std::optional<HostNote>& no
     End end = decide_end(record, evidence);
     if (end.state != State::restarting) return end;
   }
-  return decide_lost(record, note, boot, now());
+  return decide_lost(record, note, same_boot ? record.boot_id : boot, now());
 }
 
 // False when something is in the way that no host puts there. The session itself may, and must hold up nobody else.
@@ -46,7 +63,7 @@ bool remove_folder(Context& context, const std::string& id) {
 }  // namespace
 
 std::optional<End> reconcile_record(Context& context, const Record& record) {
-  if (record.boot_id == context.boot_id) {
+  if (is_of_this_boot(context, record)) {
     if (context.runtime.starter_alive(record.id)) return std::nullopt;
     // The starter is dead, but its call may still be under way to systemd. Without its launch file a host that comes
     // up now starts nothing; a unit that is there gets it back.
@@ -56,7 +73,8 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
       return std::nullopt;
     }
   }
-  const End end = end_without_recorder(record, readable_note(context, record.id), context.boot_id);
+  const bool same_boot = is_of_this_boot(context, record);
+  const End end = end_without_recorder(record, readable_note(context, record.id), same_boot, context.boot_id);
   if (!context.registry.finish(record, end)) return std::nullopt;
   remove_folder(context, record.id);
   context.engine.forget_time_limit(record.unit);
@@ -103,7 +121,7 @@ ReconcileReport reconcile(Context& context) {
     const Record record = rebuild_record(context, unit);
     // A unit can outlast its recorder by a moment.
     if (context.registry.has_ended(record.request.name, *id)) continue;
-    if (record.request.command.empty() || !inspect_unit(context, record)) continue;
+    if (!is_kept_here(context, *id) || !inspect_unit(context, record)) continue;
     if (!context.registry.create(record)) report.restored.push_back(record);
   }
   for (const std::string& id : context.runtime.ids()) {

@@ -43,8 +43,9 @@ std::vector<Session> wait_for_sessions(Context& context, const std::vector<Sessi
   const auto watch = context.engine.watch(units);
   const auto began = Clock::now();
   const microseconds limit = timeout.value_or(forever);
+  const auto elapsed = [&] { return std::chrono::duration_cast<microseconds>(Clock::now() - began); };
   while (std::any_of(current.begin(), current.end(), awaited)) {
-    const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
+    const microseconds waited = elapsed();
     std::optional<microseconds> left;
     if (limit != forever) left = std::max(microseconds(0), limit - waited);
     if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
@@ -54,7 +55,7 @@ std::vector<Session> wait_for_sessions(Context& context, const std::vector<Sessi
     } else if (limit != forever && waited >= limit) {
       give_up(current, what, limit);
     } else if (tick) {
-      tick(waited, static_cast<std::size_t>(std::count_if(current.begin(), current.end(), awaited)));
+      tick(elapsed(), static_cast<std::size_t>(std::count_if(current.begin(), current.end(), awaited)));
     }
   }
   return current;

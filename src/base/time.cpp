@@ -154,13 +154,13 @@ std::string format_rough_span(microseconds span) {
 }
 
 std::string format_rfc3339(TimePoint time) {
-  const std::int64_t usec = time.time_since_epoch().count();
-  const std::time_t seconds = usec / second;
+  const auto whole = std::chrono::floor<std::chrono::seconds>(time);
+  const std::time_t seconds = whole.time_since_epoch().count();
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", parts.tm_year + 1900, parts.tm_mon + 1,
-                parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, static_cast<int>(usec % second / 1000));
+                parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, static_cast<int>((time - whole).count() / 1000));
   return text.data();
 }
 

@@ -15,6 +15,18 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
+// 2 when the option's value is the next word. Short options may stand together, and the last take a value: "-fn web".
+std::size_t words_of_option(const CLI::App& app, const std::string& word) {
+  const auto takes_value = [&](const std::string& name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->get_items_expected_max() > 0;
+  };
+  if (word.starts_with("--")) return takes_value(word) ? 2 : 1;
+  for (std::size_t i = 1; i < word.size(); ++i)
+    if (takes_value(std::string("-") + word[i])) return i + 1 == word.size() ? 2 : 1;
+  return 1;
+}
+
 // CLI11's own words for these differ between its versions, and name neither what is wrong nor what is right.
 std::string reason_of(const CLI::ParseError& error, const CLI::App& app) {
   const std::string text = error.what();
@@ -108,15 +120,8 @@ void CommandLine::parse(bool words_follow) {
   std::vector<std::string> words = invocation_.arguments();
   if (words_follow) {
     std::size_t end = 0;
-    while (end < words.size() && words[end].size() > 1 && words[end].front() == '-' && words[end] != "--") {
-      const std::string& word = words[end];
-      const bool is_long = word.starts_with("--");
-      const std::string name = is_long ? word.substr(0, word.find('=')) : word.substr(0, 2);
-      const CLI::Option* option = app_.get_option_no_throw(name);
-      const bool has_value_inside = is_long ? name.size() < word.size() : word.size() > 2;
-      const bool takes_value = option != nullptr && option->get_items_expected_max() > 0;
-      end += takes_value && !has_value_inside ? 2 : 1;
-    }
+    while (end < words.size() && words[end].size() > 1 && words[end].front() == '-' && words[end] != "--")
+      end += words_of_option(app_, words[end]);
     end = std::min(end, words.size());
     const std::size_t from = end < words.size() && words[end] == "--" ? end + 1 : end;
     rest_.assign(words.begin() + static_cast<std::ptrdiff_t>(from), words.end());

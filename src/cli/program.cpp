@@ -93,7 +93,8 @@ int run_verb(std::vector<std::string> words, GlobalOptions& globals) {
   }
 }
 
-// A usage error can come before --json has been parsed.
+// A usage error can come before --json has been parsed. Of other errors it is known: there, a --json among the words
+// may be the command's own.
 bool wants_json(const std::vector<std::string>& words) {
   const auto end = std::find(words.begin(), words.end(), "--");
   return std::find(words.begin(), end, "--json") != end;
@@ -109,11 +110,11 @@ int run_program(std::vector<std::string> arguments) {
   } catch (const HelpShown&) {
     return 0;
   } catch (const Error& error) {
-    print_error(error, json || globals.json);
+    print_error(error, globals.json || (json && error.code() == ErrorCode::usage));
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
     print_error(Error({.code = ErrorCode::failed, .context = error.what(), .object = {}, .reason = {}, .hint = {}}),
-                json || globals.json);
+                globals.json);
     return 1;
   }
 }

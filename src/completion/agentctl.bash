@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # bash completion for agentctl(1). The words come from the registry, through "agentctl __complete": no bus is asked.
 
 _agentctl_sessions() { # SCOPE KIND...
@@ -24,7 +25,7 @@ _agentctl() {
         esac
     done
     if [[ ! $verb ]]; then
-        COMPREPLY=($(compgen -W "$globals --version $(agentctl __complete verbs 2>/dev/null)" -- "$cur"))
+        mapfile -t COMPREPLY < <(compgen -W "$globals --version $(agentctl __complete verbs 2>/dev/null)" -- "$cur")
         return
     fi
 
@@ -69,17 +70,17 @@ _agentctl() {
     case $verb:$prev in
         run:-C | run:--cwd) _filedir -d && return ;;
         run:--env-file | run:--stdout | run:--stderr) _filedir && return ;;
-        run:--uid) COMPREPLY=($(compgen -u -- "$cur")) && return ;;
-        run:-e | run:--env | restart:-e | restart:--env) COMPREPLY=($(compgen -e -- "$cur")) && return ;;
+        run:--uid) mapfile -t COMPREPLY < <(compgen -u -- "$cur") && return ;;
+        run:-e | run:--env | restart:-e | restart:--env) mapfile -t COMPREPLY < <(compgen -e -- "$cur") && return ;;
         list:--state)
-            COMPREPLY=($(compgen -W 'queued starting running stopping restarting exited failed stopped expired
-                cancelled parked lost' -- "$cur"))
+            mapfile -t COMPREPLY < <(compgen -W 'queued starting running stopping restarting exited failed stopped
+                expired cancelled parked lost' -- "$cur")
             return
             ;;
-        logs:--stream) COMPREPLY=($(compgen -W 'stdout stderr' -- "$cur")) && return ;;
-        wait:--for) COMPREPLY=($(compgen -W 'exit ready healthy' -- "$cur")) && return ;;
+        logs:--stream) mapfile -t COMPREPLY < <(compgen -W 'stdout stderr' -- "$cur") && return ;;
+        wait:--for) mapfile -t COMPREPLY < <(compgen -W 'exit ready healthy' -- "$cur") && return ;;
         kill:-s | kill:--signal)
-            COMPREPLY=($(compgen -W 'TERM INT HUP QUIT KILL STOP CONT USR1 USR2 WINCH' -- "$cur"))
+            mapfile -t COMPREPLY < <(compgen -W 'TERM INT HUP QUIT KILL STOP CONT USR1 USR2 WINCH' -- "$cur")
             return
             ;;
     esac
@@ -87,7 +88,7 @@ _agentctl() {
     $split && return
 
     if [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W "$flags $valued $globals" -- "$cur"))
+        mapfile -t COMPREPLY < <(compgen -W "$flags $valued $globals" -- "$cur")
         return
     fi
     local names=''
@@ -98,7 +99,7 @@ _agentctl() {
         wait | restart) names=$(_agentctl_sessions "$scope" live ended) ;;
         rm) names=$(_agentctl_sessions "$scope" ended) ;;
     esac
-    COMPREPLY=($(compgen -W "$names" -- "$cur"))
+    mapfile -t COMPREPLY < <(compgen -W "$names" -- "$cur")
 } &&
     complete -F _agentctl agentctl
 

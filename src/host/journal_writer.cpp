@@ -57,7 +57,7 @@ bool JournalWriter::send_front(Monotonic now) {
     queue_.pop_front();
     return true;
   }
-  if (!stuck_since_) stuck_since_ = now;
+  note_stuck(result, now);
   if (result == JournalResult::full)
     wait_for_room();
   else
@@ -75,8 +75,15 @@ void JournalWriter::drop_front() {
   queue_.pop_front();
 }
 
+void JournalWriter::note_stuck(JournalResult why, Monotonic now) {
+  if (stuck_since_ && stuck_ == why) return;
+  stuck_ = why;
+  stuck_since_ = now;
+}
+
 bool JournalWriter::is_overdue(Monotonic now) const noexcept {
-  return stuck_since_ && now - *stuck_since_ >= (room_awaited_ ? limits_.full_limit : limits_.absent_limit);
+  const microseconds limit = stuck_ == JournalResult::full ? limits_.full_limit : limits_.absent_limit;
+  return stuck_since_ && now - *stuck_since_ >= limit;
 }
 
 void JournalWriter::wait_for_room() {
@@ -142,7 +149,7 @@ void JournalWriter::send_barrier(Monotonic now) {
       watch_socket();
       break;
     case JournalResult::full:
-      if (!stuck_since_) stuck_since_ = now;
+      note_stuck(JournalResult::full, now);
       wait_for_room();
       if (is_overdue(now)) give_up(now);
       break;

@@ -72,6 +72,7 @@ class JournalWriter {
   void wait_for_journald(Monotonic now);
   void stop_waiting();
   void watch_socket();
+  void note_stuck(JournalResult why, Monotonic now);
   bool is_overdue(Monotonic now) const noexcept;
 
   PollLoop& loop_;
@@ -84,6 +85,7 @@ class JournalWriter {
   std::optional<LogEntry> end_;
   bool has_sent_ = false;  ///< something that journald has to look our process up for
   bool had_output_ = false;
+  JournalResult stuck_ = JournalResult::sent;  ///< why journald took nothing, since
   std::optional<Monotonic> stuck_since_;
   std::optional<Monotonic> retry_at_;  ///< while journald is away
   bool room_awaited_ = false;          ///< POLLOUT is watched

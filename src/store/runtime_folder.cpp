@@ -47,6 +47,8 @@ std::optional<HostNote> RuntimeFolders::note(const std::string& id) const {
   return parse_host_note(*content);
 }
 
+bool RuntimeFolders::exists(const std::string& id) const { return ::access(folder(id).c_str(), F_OK) == 0; }
+
 bool RuntimeFolders::starter_alive(const std::string& id) const {
   const std::string path = folder(id) + "/" + lock_file;
   if (::access(path.c_str(), F_OK) < 0) return false;

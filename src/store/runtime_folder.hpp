@@ -32,6 +32,8 @@ class RuntimeFolders {
   std::optional<Launch> launch(const std::string& id) const;
   std::optional<HostNote> note(const std::string& id) const;
 
+  bool exists(const std::string& id) const;
+
   /// Whether the agentctl that makes this launch is still at it.
   bool starter_alive(const std::string& id) const;
 

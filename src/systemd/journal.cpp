@@ -48,7 +48,9 @@ class JournalSource : public LogSource {
   }
 
   void seek(TimePoint since) override {
-    check(::sd_journal_seek_realtime_usec(journal_.get(), static_cast<std::uint64_t>(since.time_since_epoch().count())));
+    // "60 years ago" is before the epoch.
+    const auto usec = std::max<std::int64_t>(0, since.time_since_epoch().count());
+    check(::sd_journal_seek_realtime_usec(journal_.get(), static_cast<std::uint64_t>(usec)));
   }
 
   void seek_last(std::size_t lines, std::optional<OutputStream> stream) override {

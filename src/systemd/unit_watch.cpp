@@ -40,7 +40,14 @@ class SystemdUnitWatch : public UnitWatch {
       sdbus_compat::finish_registration(*proxy);
       proxies_.push_back(std::move(proxy));
     }
-    bus_.manager().callMethod("Subscribe").onInterface(manager_interface);
+    ask_on_bus("cannot subscribe to", "UnitRemoved", [&] {
+      try {
+        bus_.manager().callMethod("Subscribe").onInterface(manager_interface);
+      } catch (const sdbus::Error& error) {
+        // The try before had been heard, only its answer was lost.
+        if (sdbus_compat::error_name(error) != "org.freedesktop.systemd1.AlreadySubscribed") throw;
+      }
+    });
   }
 
   void note(const std::string& unit) {

@@ -103,6 +103,28 @@ TEST_F(BrokenBusTest, ASystemdThatGoesDuringACallIsUnreachable) {
   EXPECT_THAT(error.what(), StartsWith("cannot start 'agentctl-web.service': "));
 }
 
+// A systemd that re-executes itself leaves the bus for a moment, and what it had been asked gets no reply.
+FakeSystemd::Script lose_the_first_reply(const char* method) {
+  return [=](Exchange& exchange) {
+    if (exchange.systemd().calls(method).size() == 1) return exchange.fail("org.freedesktop.DBus.Error.NoReply", "");
+    exchange.proceed();
+  };
+}
+
+TEST_F(BrokenBusTest, AQuestionWhoseAnswerWasLostIsAskedAgain) {
+  systemd_.set_unit({.name = "agentctl-web.service"});
+  for (const char* method : {"ListUnitsByPatterns", "GetAll", "Get"}) systemd_.on(method, lose_the_first_reply(method));
+  EXPECT_EQ(engine_.list().size(), 1);
+  EXPECT_TRUE(engine_.inspect("agentctl-web.service"));
+  EXPECT_EQ(engine_.manager_property("SystemState"), "running");
+}
+
+TEST_F(BrokenBusTest, AStartWhoseAnswerWasLostIsNotMadeAgain) {
+  systemd_.on("StartTransientUnit", lose_the_first_reply("StartTransientUnit"));
+  EXPECT_EQ(thrown_by([&] { bounded([&] { return engine_.start(service_spec()); }); }).code(), ErrorCode::unreachable);
+  EXPECT_EQ(systemd_.calls("StartTransientUnit").size(), 1);
+}
+
 TEST_F(BrokenBusTest, ASystemdThatNeverAnswersIsUnreachable) {
   ::setenv("SYSTEMD_BUS_TIMEOUT", "200ms", 1);
   systemd_.on("ListUnitsByPatterns", [](Exchange&) {});

@@ -36,6 +36,17 @@ TEST_F(UnitWatchTest, SystemdIsSubscribedToOnce) {
   EXPECT_EQ(systemd_.calls("Subscribe").size(), 1);
 }
 
+TEST_F(UnitWatchTest, ASubscriptionWhoseAnswerWasLostIsNoFailure) {
+  // A systemd that re-executes itself in mid-call keeps its subscribers.
+  systemd_.on("Subscribe", [](FakeSystemd::Exchange& exchange) {
+    const bool first = exchange.systemd().calls("Subscribe").size() == 1;
+    exchange.fail(first ? "org.freedesktop.DBus.Error.NoReply" : "org.freedesktop.systemd1.AlreadySubscribed", "");
+  });
+  const auto watch = watch_quietly({"agentctl-a.service"});
+  systemd_.remove_unit("agentctl-a.service");
+  EXPECT_EQ(watch->next_change(patience), "agentctl-a.service");
+}
+
 TEST_F(UnitWatchTest, AUnitThatIsRemovedIsAChange) {
   systemd_.set_unit({.name = "agentctl-a.service"});
   const auto watch = watch_quietly({"agentctl-a.service"});

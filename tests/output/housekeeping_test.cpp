@@ -173,7 +173,8 @@ TEST_F(HousekeepingTest, DoctorTellsAFindingALine) {
   EXPECT_THAT(outcome.out, HasSubstr("ok       registry        " + path("state/agentctl") + ", 0 live and 0 ended sessions\n"));
   const Outcome json = agentctl({"doctor", "--json"});
   EXPECT_EQ(json.status, outcome.status);
-  for (const auto& finding : boost::json::parse(json.out).as_array()) EXPECT_EQ(finding.as_object().size(), 4);
+  const auto findings = boost::json::parse(json.out);
+  for (const auto& finding : findings.as_array()) EXPECT_EQ(finding.as_object().size(), 4);
 }
 
 }  // namespace

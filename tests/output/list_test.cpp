@@ -20,13 +20,13 @@ class ListTest : public OutputOnBusTest {
     web.request.command = {"npm", "run", "dev server"};
     web.request.project = "shop";
     web.request.group = "front";
-    web.request.ttl = 4h + 30s;
+    web.request.ttl = 4h + 1min;
     add_live(web);
-    Record api = record_of("api", 90s);
+    Record api = record_of("api", 1h + 3min + 30s);
     api.request.project = "shop";
     add_live(api, {.name = {}, .active_state = "activating", .sub_state = "start"});
-    add_ended(record_of("old", 73h), State::failed, "exited with status 3", 3);
-    add_ended(record_of("older", 200h), State::stopped, "stopped by ann: wrong branch", std::nullopt);
+    add_ended(record_of("old", 73h + 30min), State::failed, "exited with status 3", 3);
+    add_ended(record_of("older", 204h), State::stopped, "stopped by ann: wrong branch", std::nullopt);
   }
 };
 
@@ -39,9 +39,9 @@ TEST_F(ListTest, OfNothingSaysSo) {
 TEST_F(ListTest, ShowsWhatLivesOldestFirst) {
   add_four();
   EXPECT_THAT(agentctl({"list"}), ended_with(0,
-                                             "NAME  STATE     PROJECT       AGE      LEFT  COMMAND\n"
-                                             "web   running   shop      2h 5min  1h 55min  npm run 'dev server'\n"
-                                             "api   starting  shop     1min 30s            sleep 60\n",
+                                             "NAME  STATE     PROJECT      AGE      LEFT  COMMAND\n"
+                                             "web   running   shop     2h 5min  1h 55min  npm run 'dev server'\n"
+                                             "api   starting  shop     1h 3min            sleep 60\n",
                                              ""));
   EXPECT_EQ(systemd.calls("ListUnitsByPatterns").size(), 1);
 }
@@ -54,7 +54,7 @@ TEST_F(ListTest, WithAllShowsHowTheOthersEnded) {
                          "older  stopped   stopped by ann: wrong branch           1w 1d ago            sleep 60\n"
                          "old    failed    exited with status 3                   3d 1h ago            sleep 60\n"
                          "web    running                                 shop       2h 5min  1h 55min  npm run 'dev server'\n"
-                         "api    starting                                shop      1min 30s            sleep 60\n",
+                         "api    starting                                shop       1h 3min            sleep 60\n",
                          ""));
 }
 
@@ -64,7 +64,8 @@ TEST_F(ListTest, IsFiltered) {
     Words words{"list", "--json"};
     words.insert(words.end(), filter.begin(), filter.end());
     std::string text;
-    for (const auto& session : boost::json::parse(agentctl(words).out).as_array())
+    const auto sessions = boost::json::parse(agentctl(words).out);
+    for (const auto& session : sessions.as_array())
       text += std::string(session.at("name").as_string()) + " ";
     return text;
   };

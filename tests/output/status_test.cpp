@@ -20,7 +20,7 @@ TEST_F(StatusTest, OfALiveSessionShowsAllThatIsKnown) {
   record.request.work_item = "#12";
   record.request.labels = {{"a", "b"}, {"c", "d"}};
   record.request.ports = {3000, 3001};
-  record.request.ttl = 4h + 30s;
+  record.request.ttl = 4h + 1min;
   add_live(record);
   EXPECT_THAT(agentctl({"status", "web"}),
               ended_with(0,
@@ -35,7 +35,7 @@ TEST_F(StatusTest, OfALiveSessionShowsAllThatIsKnown) {
                          "  labels     a=b c=d\n"
                          "  ports      3000 3001\n"
                          "  created    " + format_local(record.created_at) + " by ann\n"
-                         "  ends       " + format_local(record.created_at + 4h + 30s) + "\n"
+                         "  ends       " + format_local(record.created_at + 4h + 1min) + "\n"
                          "  processes  0\n"
                          "  see also   systemctl --user status agentctl-web.service\n"
                          "             journalctl --user -u agentctl-web.service\n",

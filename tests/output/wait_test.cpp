@@ -10,12 +10,13 @@ using testing::HasSubstr;
 
 class WaitTest : public OutputOnBusTest {
  protected:
-  // Starts `wait` and returns when it listens.
-  std::unique_ptr<Program> waiting(const Words& words) {
+  // Starts `wait` and returns when it listens to systemd and has looked at the units since: each look reads two
+  // interfaces, and the first looks find the sessions.
+  std::unique_ptr<Program> waiting(const Words& names) {
     Words all{"--user", "wait"};
-    all.insert(all.end(), words.begin(), words.end());
+    all.insert(all.end(), names.begin(), names.end());
     auto program = std::make_unique<Program>(start_of(all));
-    EXPECT_TRUE(systemd.wait_for_call("Subscribe"));
+    EXPECT_TRUE(systemd.wait_for_call("GetAll", 4 * names.size()));
     return program;
   }
 };
@@ -51,7 +52,6 @@ TEST_F(WaitTest, AReloadOfSystemdIsNoEnd) {
   const Record record = add_live(record_of("web"));
   const auto program = waiting({"web"});
   systemd.reload();
-  // The unit is looked at once at the start, and again because of the reload: two reads of two interfaces each.
   EXPECT_TRUE(systemd.wait_for_call("GetAll", 6));
   end(record, State::exited, "exited with status 0", 0);
   EXPECT_THAT(program->finish(), ended_with(0, "", ""));
@@ -89,9 +89,8 @@ TEST_F(WaitTest, ForHealthyNeedsAHealthCheck) {
 
 TEST_F(WaitTest, InJsonPrintsTheSessionsAsTheyEnded) {
   const Record record = add_live(record_of("web"));
-  const auto program = waiting({"--json", "web"});
   end(record, State::failed, "exited with status 3", 3);
-  const Outcome outcome = program->finish();
+  const Outcome outcome = agentctl({"wait", "--json", "web"});
   EXPECT_EQ(outcome.status, 3);
   EXPECT_EQ(boost::json::parse(outcome.out).at(0).at("state").as_string(), "failed");
 }

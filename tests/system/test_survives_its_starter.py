@@ -88,16 +88,14 @@ def test_who_waits_is_told_how_to_end_it_on_ctrl_c(agentctl):
 
 
 @pytest.mark.parametrize("verb", ["daemon-reexec", "daemon-reload"])
-def test_systemd_is_reexecuted_or_reloaded(agentctl, verb):
-    script = 'echo before; while [ ! -e go ]; do sleep 0.05; done; echo after; exit 3'
-    agentctl.account.run(["rm", "-f", "go"])
-    before = agentctl.run("a", "sh", "-c", script)
+def test_systemd_is_reexecuted_or_reloaded(agentctl, folder, verb):
+    before = agentctl.run("a", "sh", "-c", f"echo before; while [ ! -e {folder}/go ]; do sleep 0.05; done; echo after; exit 3")
     agentctl.run("b", "sleep", "1000")
     waiting = agentctl.popen("wait", "a")
     following = agentctl.popen("logs", "-f", "a")
     assert agentctl.systemctl(verb).status == 0
     assert_still_runs(agentctl, before)
-    agentctl.account.run(["touch", "go"])
+    open(f"{folder}/go", "w").close()
     assert (waiting.communicate(timeout=5)[1], waiting.returncode) == (b"", 3)
     assert following.communicate(timeout=5)[0] == b"before\nafter\n"
     session = agentctl.status("a")
