@@ -1,5 +1,6 @@
 #include "app/doctor.hpp"
 
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -18,7 +19,9 @@ Finding examine_manager(const Context& context, const HostFacts& facts) {
   if (facts.manager_error.empty()) {
     const bool fine = facts.manager_state == "running";
     return {fine ? Verdict::ok : Verdict::warning, topic, "answers, state " + facts.manager_state,
-            fine ? "" : context.scope == ManagerScope::user ? "systemctl --user --failed" : "systemctl --failed"};
+            fine                                  ? ""
+            : context.scope == ManagerScope::user ? "systemctl --user --failed"
+                                                  : "systemctl --failed"};
   }
   return {Verdict::failure, topic, "cannot be reached: " + facts.manager_error,
           context.scope == ManagerScope::user ? "sudo loginctl enable-linger " + context.asker.user
@@ -53,7 +56,8 @@ Finding examine_helpers(const Context& context) {
   for (const char* helper : {"session-host", "recorder"}) {
     const std::string path = context.libexec_dir + "/" + helper;
     if (::access(path.c_str(), X_OK) < 0)
-      return {Verdict::failure, "helpers", "'" + path + "' cannot be executed", "sudo apt install --reinstall agentctl"};
+      return {Verdict::failure, "helpers", "'" + path + "' cannot be executed",
+              "sudo apt install --reinstall agentctl"};
   }
   return {Verdict::ok, "helpers", "session-host and recorder are in " + context.libexec_dir, ""};
 }
@@ -66,7 +70,8 @@ Finding examine_runtime_folder(const std::string& path) {
 
 // The registry is made when it is first needed: what counts is whether it can be.
 std::string nearest_existing(std::string path) {
-  while (path.size() > 1 && ::access(path.c_str(), F_OK) < 0) path.erase(std::max<std::size_t>(path.find_last_of('/'), 1));
+  while (path.size() > 1 && ::access(path.c_str(), F_OK) < 0)
+    path.erase(std::max<std::size_t>(path.find_last_of('/'), 1));
   return path;
 }
 
@@ -83,10 +88,15 @@ void examine_registry(Context& context, std::vector<Finding>& findings) {
                         "sudo chown " + context.asker.user + " '" + folder + "'"});
     return;
   }
-  findings.push_back({Verdict::ok, "registry",
-                      root + ", " + std::to_string(live.size()) + " live and " + std::to_string(ended.size()) +
-                          " ended sessions",
-                      ""});
+  struct statvfs disk {};
+  if (::statvfs(folder.c_str(), &disk) == 0 && disk.f_bavail == 0) {
+    findings.push_back({Verdict::failure, "registry", "there is no space left for '" + folder + "'", "df '" + folder + "'"});
+    return;
+  }
+  findings.push_back(
+      {Verdict::ok, "registry",
+       root + ", " + std::to_string(live.size()) + " live and " + std::to_string(ended.size()) + " ended sessions",
+       ""});
 }
 
 }  // namespace

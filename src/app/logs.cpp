@@ -109,9 +109,7 @@ class LogFollower {
   }
 
   /// What the journal still has after the host is gone.
-  void drain(const LogOptions& options) {
-    replay(std::exchange(first_, false) ? options : LogOptions{});
-  }
+  void drain(const LogOptions& options) { replay(std::exchange(first_, false) ? options : LogOptions{}); }
 
  private:
   ControlClient::Stop follow_live(const LogOptions& options) {

@@ -15,12 +15,12 @@ Error already_live(const std::string& name) {
                 .hint = "agentctl status " + name});
 }
 
-Error cannot_start(const Record& record, const Error& error) {
+Error cannot_start(const Record& record, const Error& error, const std::string& reason) {
   if (error.code() == ErrorCode::conflict) return already_live(record.request.name);
   return Error({.code = error.code(),
                 .context = "cannot start session",
                 .object = record.request.name,
-                .reason = error.reason(),
+                .reason = reason,
                 .hint = error.hint()});
 }
 
@@ -41,7 +41,8 @@ HeldLaunch claim_launch(Context& context, const PreparedLaunch& prepared) {
     }
   } catch (const Error& error) {
     context.runtime.remove(record.id);
-    throw cannot_start(record, error);
+    // All of it: it is a file of the registry that is in the way, and "Read-only file system" alone does not say which.
+    throw cannot_start(record, error, error.what());
   }
   return held;
 }
@@ -55,7 +56,7 @@ StartResult start_claimed(Context& context, const Record& record, const UnitSpec
       context.registry.discard(record);
       context.runtime.remove(record.id);
     }
-    throw cannot_start(record, error);
+    throw cannot_start(record, error, error.reason());
   }
 }
 

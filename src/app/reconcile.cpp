@@ -60,6 +60,19 @@ bool remove_folder(Context& context, const std::string& id) {
   return true;
 }
 
+// A child that dies while systemd moves it into its scope (its agentctl was killed just then) can leave a scope that
+// never hears that it is empty, and stays active for ever.
+void end_empty_scopes(Context& context, const std::vector<UnitState>& units) {
+  std::vector<std::string> empty;
+  for (const UnitState& unit : units) {
+    if (unit.activity != Activity::active || !unit.unit.ends_with(".scope")) continue;
+    const auto details = context.engine.inspect(unit.unit);
+    if (!details || details->state.activity != Activity::active || details->control_group.empty()) continue;
+    if (context.engine.processes(details->control_group).empty()) empty.push_back(unit.unit);
+  }
+  context.engine.stop(empty);
+}
+
 }  // namespace
 
 std::optional<End> reconcile_record(Context& context, const Record& record) {
@@ -102,6 +115,7 @@ Record rebuild_record(Context& context, const UnitState& unit) {
 ReconcileReport reconcile(Context& context) {
   ReconcileReport report;
   const std::vector<UnitState> units = context.engine.list();
+  end_empty_scopes(context, units);
   std::unordered_set<std::string> alive;
   for (const UnitState& unit : units)
     if (const auto id = id_from_description(unit.description)) alive.insert(*id);

@@ -13,9 +13,9 @@ namespace agentctl {
 std::optional<End> reconcile_record(Context& context, const Record& record);
 
 struct ReconcileReport {
-  std::vector<Record> ended;              ///< records that were given an end
-  std::vector<std::string> removed;       ///< runtime folders of nobody
-  std::vector<Record> restored;           ///< records written again for live units that had lost theirs
+  std::vector<Record> ended;         ///< records that were given an end
+  std::vector<std::string> removed;  ///< runtime folders of nobody
+  std::vector<Record> restored;      ///< records written again for live units that had lost theirs
 };
 
 /// Repairs all that only looking can find. Safe to run at any time and by several at once.

@@ -105,6 +105,9 @@ class ScopeChild {
     return n == sizeof failed ? failed : 0;
   }
 
+  // A terminal that is closed tells the session's leader alone; the other signals go to the whole foreground job.
+  static bool hung_up(const siginfo_t& info) { return info.si_signo == SIGHUP && ::getsid(0) == ::getpid(); }
+
   /// Waits for its end as the terminal's foreground job: what the terminal sends reaches the child by itself, what
   /// was sent to agentctl alone is passed on. Returns the status of waitpid(2).
   int wait(const HandledSignals& signals) {
@@ -113,7 +116,7 @@ class ScopeChild {
       // Look first: the SIGCHLD may have come before the signals were blocked, or been merged with another.
       if (::waitpid(pid_, &status, WNOHANG) == pid_) break;
       const siginfo_t info = signals.next();
-      if (info.si_signo != SIGCHLD && info.si_code <= 0) ::kill(pid_, info.si_signo);
+      if (info.si_signo != SIGCHLD && (info.si_code <= 0 || hung_up(info))) ::kill(pid_, info.si_signo);
     }
     reaped_ = true;
     return status;
@@ -206,6 +209,7 @@ Session run_scope_session(Context& context, const PreparedLaunch& prepared) {
   }
   if (const int failed = child.release(); failed != 0) {
     child.wait(signals);
+    end_unit(context, record);
     End end = not_executed(launch, failed);
     const Error error({.code = static_cast<ErrorCode>(*end.exit.code),
                        .context = "cannot start session",

@@ -154,8 +154,8 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
     if (auto found = units.extract(record.id)) unit = std::move(found.mapped());
     add(view(context, std::move(record), unit, true, detail));
   }
-  const bool wants_ended =
-      filter.ended || std::any_of(filter.states.begin(), filter.states.end(), [](State state) { return is_terminal(state); });
+  const bool wants_ended = filter.ended || std::any_of(filter.states.begin(), filter.states.end(),
+                                                       [](State state) { return is_terminal(state); });
   if (wants_ended) {
     for (Record& record : context.registry.ended()) {
       units.erase(record.id);

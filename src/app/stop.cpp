@@ -1,9 +1,8 @@
 #include "app/stop.hpp"
 
-#include <csignal>
-
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 
 #include "app/launch.hpp"
 #include "app/sessions.hpp"
@@ -19,11 +18,22 @@ using Clock = std::chrono::steady_clock;
 // What the manager and the recorder may take beyond the grace period before something is wrong.
 constexpr microseconds margin{10'000'000};
 
-void announce(Context& context, const Session& session, const StopOptions& options) {
+// A registry that cannot be written to is no reason to let a session live.
+void announce(Context& context, const Session& session, const StopRequest& request) {
   if (!session.recorded) return;
-  context.registry.update(session.record.request.name, session.record.id, [&](Record& record) {
-    record.stop = StopRequest{.by = context.asker, .reason = options.reason, .at = now()};
-  });
+  try {
+    context.registry.update(session.record.request.name, session.record.id,
+                            [&](Record& record) { record.stop = request; });
+  } catch (const Error& error) {
+    context.registry.tell_trouble(error.object(), error.reason());
+  }
+}
+
+// Nor could anybody write its end then, and only we know why it ended.
+void explain_end(Session& session, const StopRequest& request) {
+  if (session.state != State::lost || session.record.end) return;
+  session.state = State::stopped;
+  session.reason = "stopped by " + request.by.user + ", and could not be recorded";
 }
 
 // Longer than the unit's own: the host asks systemd for more time when the SIGTERM comes. Shorter: we kill.
@@ -126,6 +136,7 @@ Session start_again(Context& context, const Session& session, const std::vector<
 
 std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions,
                                        const StopOptions& options) {
+  const StopRequest request{.by = context.asker, .reason = options.reason, .at = now()};
   std::vector<StopOutcome> outcomes;
   std::vector<Session> live;
   std::vector<std::string> units;
@@ -135,7 +146,7 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
     outcome.had_ended = is_terminal(session.state);
     if (outcome.had_ended) continue;
     outcome.processes = context.engine.processes(control_group_of(context, session)).size();
-    announce(context, session, options);
+    announce(context, session, request);
     lengthen_grace(context, session, options);
     live.push_back(session);
     units.push_back(session.record.unit);
@@ -147,6 +158,7 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
   for (StopOutcome& outcome : outcomes) {
     for (const Session& session : ended)
       if (session.record.id == outcome.session.record.id) outcome.session = session;
+    if (!outcome.had_ended) explain_end(outcome.session, request);
     outcome.left = context.engine.processes(control_group_of(context, outcome.session)).size();
   }
   return outcomes;
@@ -163,8 +175,7 @@ Session restart_session(Context& context, const Session& session, const std::vec
 TimePoint extend_session(Context& context, const Session& session, microseconds by) {
   require_live(session, "cannot extend session");
   const Record& record = session.record;
-  if (!session.expires_at)
-    throw cannot("extend", session, ErrorCode::conflict, "it has no time limit", "");
+  if (!session.expires_at) throw cannot("extend", session, ErrorCode::conflict, "it has no time limit", "");
   const auto details = inspect_unit(context, record);
   auto client = ControlClient::connect(context.runtime.folder(record.id));
   if (!details || !details->active_since || !client)
@@ -176,7 +187,8 @@ TimePoint extend_session(Context& context, const Session& session, microseconds 
   constexpr microseconds century = std::chrono::hours(876'000);
   const TimePoint ends = by >= century ? now() + century : *session.expires_at + by;
   // First what a reload of the manager would read, then the manager itself: in between, the old limit holds.
-  context.engine.persist_time_limit(record.unit, std::chrono::duration_cast<microseconds>(ends - *details->active_since));
+  context.engine.persist_time_limit(record.unit,
+                                    std::chrono::duration_cast<microseconds>(ends - *details->active_since));
   client->extend(std::chrono::duration_cast<microseconds>(ends - now()));
   context.registry.update(record.request.name, record.id, [&](Record& stored) { stored.expires_at = ends; });
   return ends;

@@ -16,15 +16,16 @@ struct StopOptions {
 };
 
 struct StopOutcome {
-  Session session;             ///< as it ended
-  bool had_ended = false;      ///< there was nothing to stop
-  std::size_t processes = 0;   ///< when the stop began
-  std::size_t left = 0;        ///< afterwards; more than 0 only when the kernel cannot kill them
+  Session session;            ///< as it ended
+  bool had_ended = false;     ///< there was nothing to stop
+  std::size_t processes = 0;  ///< when the stop began
+  std::size_t left = 0;       ///< afterwards; more than 0 only when the kernel cannot kill them
 };
 
 /// Stops sessions, all at once, and waits until they are gone: signals of systemd wake it. Who asked and why is in the
 /// record before systemd is asked.
-std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions, const StopOptions& options);
+std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions,
+                                       const StopOptions& options);
 
 /// Restarts a live session as the next attempt of its record, or starts an ended one anew with the same request.
 /// `variables` are the -e values that an ended session's new environment needs.

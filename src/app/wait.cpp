@@ -21,12 +21,12 @@ bool is_awaited(const Session& session, WaitFor what) {
   std::string names;
   for (const Session& session : sessions)
     if (is_awaited(session, what)) names += (names.empty() ? "" : ", ") + session.record.request.name;
-  throw Error({.code = ErrorCode::timed_out,
-               .context = "still waiting for",
-               .object = names,
-               .reason = std::string(what == WaitFor::exit ? "not ended" : "not ready") + " after " +
-                         format_time_span(timeout),
-               .hint = "agentctl status " + names.substr(0, names.find(','))});
+  throw Error(
+      {.code = ErrorCode::timed_out,
+       .context = "still waiting for",
+       .object = names,
+       .reason = std::string(what == WaitFor::exit ? "not ended" : "not ready") + " after " + format_time_span(timeout),
+       .hint = "agentctl status " + names.substr(0, names.find(','))});
 }
 
 }  // namespace

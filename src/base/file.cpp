@@ -14,11 +14,22 @@
 namespace agentctl {
 namespace {
 
-int retry_open(const char* path, int flags, mode_t mode = 0) {
+int retry_open(int folder, const char* path, int flags, mode_t mode = 0) {
   int fd = -1;
-  do fd = ::open(path, flags | O_CLOEXEC, mode);
+  do fd = ::openat(folder, path, flags | O_CLOEXEC, mode);
   while (fd < 0 && errno == EINTR);
   return fd;
+}
+
+Error cannot_read(const std::string& path, const char* reason) {
+  return Error({.code = ErrorCode::failed, .context = "cannot read", .object = path, .reason = reason, .hint = {}});
+}
+
+// Called when nothing could be read, so that what is no file is not taken for an empty one.
+void check_regular(int fd, const std::string& path, int read_error) {
+  struct stat status {};
+  if (::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) throw cannot_read(path, "not a regular file");
+  errno = read_error;
 }
 
 void write_all(int fd, std::string_view data, const std::string& path) {
@@ -33,38 +44,38 @@ void write_all(int fd, std::string_view data, const std::string& path) {
 }  // namespace
 
 std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
+  return read_file_at(AT_FDCWD, path, limit);
+}
+
+std::optional<std::string> read_file_at(int folder, const std::string& path, std::size_t limit) {
   // O_NONBLOCK: opening a FIFO that somebody put there must not hang.
-  Fd fd(retry_open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  const Fd fd(retry_open(folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     throw system_error("cannot read", path, errno);
   }
-  struct stat status {};
-  if (::fstat(fd.get(), &status) < 0) throw system_error("cannot read", path, errno);
-  const auto refuse = [&](const char* reason) {
-    return Error({.code = ErrorCode::failed, .context = "cannot read", .object = path, .reason = reason, .hint = {}});
-  };
-  if (!S_ISREG(status.st_mode)) throw refuse("not a regular file");
-  if (static_cast<std::size_t>(status.st_size) > limit) throw refuse("the file is too large");
-  // One byte more than the size, so that the usual read ends with a short count and no second call.
-  std::string content(static_cast<std::size_t>(status.st_size) + 1, '\0');
+  // Most files are smaller than this, and then one read is all.
+  std::string content(4096, '\0');
   std::size_t used = 0;
   for (;;) {
     const ssize_t n = ::read(fd.get(), content.data() + used, content.size() - used);
     if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 && used == 0) check_regular(fd.get(), path, n < 0 ? errno : 0);
     if (n < 0) throw system_error("cannot read", path, errno);
     used += static_cast<std::size_t>(n);
+    if (used > limit) throw cannot_read(path, "the file is too large");
     if (used < content.size()) break;
-    if (used > limit) throw refuse("the file is too large");
     content.resize(content.size() * 2);
   }
   content.resize(used);
   return content;
 }
 
+Fd open_directory(const std::string& path) { return Fd(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY)); }
+
 void write_file(const std::string& path, std::string_view content, mode_t mode) {
   const std::string temporary = path + "." + random_id(6) + ".tmp";
-  Fd fd(retry_open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
+  Fd fd(retry_open(AT_FDCWD, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
   if (!fd) throw system_error("cannot write", path, errno);
   try {
     write_all(fd.get(), content, path);
@@ -111,7 +122,7 @@ void remove_directory(const std::string& path) {
 }
 
 FileLock FileLock::acquire(const std::string& path) {
-  Fd fd(retry_open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  Fd fd(retry_open(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   if (!fd) throw system_error("cannot lock", path, errno);
   while (::flock(fd.get(), LOCK_EX) < 0)
     if (errno != EINTR) throw system_error("cannot lock", path, errno);
@@ -119,7 +130,7 @@ FileLock FileLock::acquire(const std::string& path) {
 }
 
 std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
-  Fd fd(retry_open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
+  Fd fd(retry_open(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   if (!fd) throw system_error("cannot lock", path, errno);
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return FileLock(std::move(fd));
   if (errno == EWOULDBLOCK) return std::nullopt;

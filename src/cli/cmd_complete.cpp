@@ -13,7 +13,8 @@ int cmd_complete(Invocation& invocation) {
     for (const Verb& verb : verbs()) words += std::string(verb.name) + "\n";
   } else if (what == "live" || what == "ended") {
     Registry& registry = invocation.context().registry;
-    for (const Record& record : what == "live" ? registry.live() : registry.ended()) words += record.request.name + "\n";
+    for (const Record& record : what == "live" ? registry.live() : registry.ended())
+      words += record.request.name + "\n";
   }
   print(words);
   return 0;

@@ -23,7 +23,8 @@ int cmd_extend(Invocation& invocation) {
   if (invocation.globals().json) {
     print(to_json(find_by_record(context, session.record)) + "\n");
   } else {
-    print(session.record.request.name + ": " + format_rough_span(ends - now()) + " left, ends " + format_local(ends) + "\n");
+    print(session.record.request.name + ": " + format_rough_span(ends - now()) + " left, ends " + format_local(ends) +
+          "\n");
   }
   return 0;
 }

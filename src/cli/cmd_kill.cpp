@@ -13,7 +13,8 @@ namespace agentctl {
 namespace {
 
 int parse_signal(std::string text) {
-  if (const auto number = parse_decimal(text); number && *number > 0 && *number < NSIG) return static_cast<int>(*number);
+  if (const auto number = parse_decimal(text); number && *number > 0 && *number < NSIG)
+    return static_cast<int>(*number);
   if (text.starts_with("SIG")) text.erase(0, 3);
   for (int signal = 1; signal < NSIG; ++signal) {
     const char* name = ::sigabbrev_np(signal);

@@ -64,7 +64,10 @@ int cmd_list(Invocation& invocation) {
   line.app().add_flag("-a,--all", filter.ended, "also those that have ended");
   line.app().add_option("-p,--project", filter.project, "of this project")->type_name("PROJECT");
   line.app().add_option("--group", filter.group, "of this group")->type_name("GROUP");
-  line.app().add_option("--state", states, "in this state; may be given more than once")->type_name("STATE")->allow_extra_args(false);
+  line.app()
+      .add_option("--state", states, "in this state; may be given more than once")
+      ->type_name("STATE")
+      ->allow_extra_args(false);
   line.parse();
   for (const std::string& text : states) {
     const auto state = parse_state(text);
@@ -76,8 +79,7 @@ int cmd_list(Invocation& invocation) {
   }
 
   const bool json = invocation.globals().json;
-  std::vector<Session> sessions =
-      list_sessions(invocation.context(), filter, json ? Detail::notes : Detail::records);
+  std::vector<Session> sessions = list_sessions(invocation.context(), filter, json ? Detail::notes : Detail::records);
   if (json || sessions.size() <= most_with_usage)
     for (Session& session : sessions) read_usage(invocation.context(), session);
   if (json) {

@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 
 #include "app/logs.hpp"
@@ -52,7 +53,10 @@ int cmd_logs(Invocation& invocation) {
   line.app().add_flag("-f,--follow", follow, "go on with what it prints, until it has ended");
   line.app().add_option("-n,--lines", lines, "only the last so many lines")->type_name("N");
   line.app().add_option("--since", since, "only from then on: a time, or a span ago")->type_name("T");
-  line.app().add_option("--stream", stream, "only this one")->type_name("stdout|stderr")->check(CLI::IsMember({"stdout", "stderr"}).description(""));
+  line.app()
+      .add_option("--stream", stream, "only this one")
+      ->type_name("stdout|stderr")
+      ->check(CLI::IsMember({"stdout", "stderr"}).description(""));
   line.app().add_flag("-t,--times", times, "each line with its time");
   line.parse();
   if (!lines.empty()) options.lines = parse_number("logs", "--lines", lines, INT64_MAX);
@@ -74,6 +78,7 @@ int cmd_logs(Invocation& invocation) {
     std::setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
     read_log(context, session, options, printer.sink());
   }
+  if (std::fflush(stdout) != 0) throw system_error("cannot write to", "stdout", errno);
   return 0;
 }
 

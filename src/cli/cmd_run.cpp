@@ -98,8 +98,8 @@ void print_unit(const PreparedLaunch& prepared, ManagerScope scope, bool json) {
     properties[property.name] = line.substr(property.name.size() + 1);
   }
   if (json)
-    text = boost::json::serialize(boost::json::object{
-               {"unit", spec.unit}, {"type", to_string(spec.kind)}, {"properties", properties}}) +
+    text = boost::json::serialize(
+               boost::json::object{{"unit", spec.unit}, {"type", to_string(spec.kind)}, {"properties", properties}}) +
            "\n";
   print(text);
 }
@@ -107,9 +107,11 @@ void print_unit(const PreparedLaunch& prepared, ManagerScope scope, bool json) {
 // Once for each user: whoever has read it knows.
 void warn_of_logout(const Context& context) {
   if (context.scope != ManagerScope::user || !stderr_is_terminal() || lingers(context.asker.user)) return;
-  const Fd marker(::open((context.registry.root() + "/told-of-lingering").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  const Fd marker(
+      ::open((context.registry.root() + "/told-of-lingering").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!marker) return;
-  print_warning("your sessions end when you log out; to let them go on: sudo loginctl enable-linger " + context.asker.user);
+  print_warning("your sessions end when you log out; to let them go on: sudo loginctl enable-linger " +
+                context.asker.user);
 }
 
 void announce(const Session& session, bool json) {
@@ -120,7 +122,8 @@ void announce(const Session& session, bool json) {
     print(name + "\n");
   } else {
     print(paint(name, Color::bold) + " started\n" +
-          paint("agentctl logs -f " + name + "   agentctl status " + name + "   agentctl stop " + name, Color::dim) + "\n");
+          paint("agentctl logs -f " + name + "   agentctl status " + name + "   agentctl stop " + name, Color::dim) +
+          "\n");
   }
 }
 
@@ -164,7 +167,8 @@ int cmd_run(Invocation& invocation) {
     // In the foreground forms every other status is the session's own, so agentctl's failures are 125.
     const bool foreground = options.wait || options.follow || options.scope;
     const int code = static_cast<int>(error.code());
-    if (!foreground || error.code() == ErrorCode::command_not_found || error.code() == ErrorCode::command_not_executable)
+    if (!foreground || error.code() == ErrorCode::command_not_found ||
+        error.code() == ErrorCode::command_not_executable)
       throw;
     print_error(error, invocation.globals().json);
     return code == static_cast<int>(ErrorCode::usage) ? code : 125;

@@ -43,10 +43,10 @@ std::string resources(const Usage& usage) {
 }
 
 std::string times(const Session& session) {
-  std::string text = field("created", session.record.created_at == TimePoint{}
-                                          ? ""
-                                          : format_local(session.record.created_at) + " by " +
-                                                session.record.created_by.user);
+  std::string text =
+      field("created", session.record.created_at == TimePoint{}
+                           ? ""
+                           : format_local(session.record.created_at) + " by " + session.record.created_by.user);
   if (session.ended_at) text += field("ended", format_local(*session.ended_at));
   if (session.expires_at && !is_terminal(session.state)) text += field("ends", format_local(*session.expires_at));
   if (session.record.stop) {
@@ -75,7 +75,7 @@ std::string last_lines(Context& context, const Session& session) {
   read_log(context, session, {.lines = shown_lines, .since = {}, .stream = {}}, [&](const LogItem& item) {
     if (const auto* line = std::get_if<LogLine>(&item)) text += "  " + for_terminal(line->text) + "\n";
   });
-  return text.empty() ? "" : "\n" + text;
+  return text.empty() ? "" : "\n" + paint("last output", Color::dim) + "\n" + text;
 }
 
 std::string see_also(const Session& session) {
@@ -93,7 +93,8 @@ std::string format_status(Context& context, const Session& session) {
   std::string text = headline(session, now());
   text += field("command", quote_for_shell(request.command));
   text += field("folder", to_printable(request.cwd));
-  text += field("unit", record.unit + (record.scope == ManagerScope::user ? " (your user manager)" : " (system manager)"));
+  text +=
+      field("unit", record.unit + (record.scope == ManagerScope::user ? " (your user manager)" : " (system manager)"));
   text += field("user", request.user);
   text += field("project", request.project);
   text += field("group", request.group);

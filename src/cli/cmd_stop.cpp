@@ -1,5 +1,5 @@
-#include "app/stop.hpp"
 #include "app/sessions.hpp"
+#include "app/stop.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"

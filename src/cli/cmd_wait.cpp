@@ -1,5 +1,5 @@
-#include "app/wait.hpp"
 #include "app/sessions.hpp"
+#include "app/wait.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"

@@ -46,7 +46,8 @@ std::string reason_of(const CLI::ParseError& error, const CLI::App& app) {
   const auto equals = text.find(" = ");
   // Values are texts, so only a flag can be given one that it cannot take.
   if (text.starts_with(lead) && equals != std::string::npos)
-    return text.substr(lead.size(), equals - lead.size()) + " takes no value, such as " + quote(text.substr(equals + 3));
+    return text.substr(lead.size(), equals - lead.size()) + " takes no value, such as " +
+           quote(text.substr(equals + 3));
   return to_printable(text);
 }
 
@@ -60,7 +61,8 @@ Error usage_error(const std::string& verb, const std::string& reason) {
                 .hint = "agentctl " + verb + (verb.empty() ? "" : " ") + "--help"});
 }
 
-std::size_t parse_number(const std::string& verb, const std::string& option, const std::string& text, std::int64_t most) {
+std::size_t parse_number(const std::string& verb, const std::string& option, const std::string& text,
+                         std::int64_t most) {
   const auto number = parse_decimal(text);
   if (number && *number <= most) return static_cast<std::size_t>(*number);
   const std::string limit = most == INT64_MAX ? "" : " up to " + std::to_string(most);
@@ -101,7 +103,8 @@ void CommandLine::add_span(const std::string& names, std::optional<microseconds>
 }
 
 std::string CommandLine::help() const {
-  std::string text = "Usage: agentctl " + verb_ + (usage_.empty() ? "" : " " + usage_) + "\n" + app_.get_description() + "\n";
+  std::string text =
+      "Usage: agentctl " + verb_ + (usage_.empty() ? "" : " " + usage_) + "\n" + app_.get_description() + "\n";
   const std::string all = app_.help();
   // CLI11 begins with the description and a usage line of its own.
   const auto options = all.find("\nOptions:");
@@ -137,7 +140,9 @@ void CommandLine::parse(bool words_follow) {
     print(help());
     throw HelpShown{};
   }
-  if (user_ && system_) throw usage_error(verb_, "--user and --system exclude each other");
+  const auto before = invocation_.globals().scope;
+  if ((user_ || before == ManagerScope::user) && (system_ || before == ManagerScope::system))
+    throw usage_error(verb_, "--user and --system exclude each other");
   if (user_) invocation_.globals().scope = ManagerScope::user;
   if (system_) invocation_.globals().scope = ManagerScope::system;
   for (const auto& step : after_parse_) step();

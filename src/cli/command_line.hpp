@@ -49,9 +49,10 @@ class CommandLine {
 /// The Error of a usage mistake; it names the --help.
 Error usage_error(const std::string& verb, const std::string& reason);
 
-/// 0 to `most` in decimal digits, or a usage Error that names the option. CLI11's own conversion takes 010 for 8, and -1
-/// for a large number.
-std::size_t parse_number(const std::string& verb, const std::string& option, const std::string& text, std::int64_t most);
+/// 0 to `most` in decimal digits, or a usage Error that names the option. CLI11's own conversion takes 010 for 8, and
+/// -1 for a large number.
+std::size_t parse_number(const std::string& verb, const std::string& option, const std::string& text,
+                         std::int64_t most);
 
 /// A systemd time span, or a usage Error that names the option.
 microseconds parse_span(const std::string& option, const std::string& text);

@@ -26,7 +26,9 @@ std::string to_base64(std::string_view bytes) {
   constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](std::size_t k) -> unsigned { return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U; };
+    const auto byte = [&](std::size_t k) -> unsigned {
+      return i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0U;
+    };
     const unsigned group = byte(0) << 16 | byte(1) << 8 | byte(2);
     text += digits[group >> 18];
     text += digits[group >> 12 & 63];
@@ -37,7 +39,8 @@ std::string to_base64(std::string_view bytes) {
 }
 
 void put(std::string_view text, FILE* file) {
-  if (std::fwrite(text.data(), 1, text.size(), file) != text.size()) throw system_error("cannot write to", "stdout", errno);
+  if (std::fwrite(text.data(), 1, text.size(), file) != text.size())
+    throw system_error("cannot write to", "stdout", errno);
 }
 
 }  // namespace
@@ -80,12 +83,9 @@ LogSink LogPrinter::sink() const {
 
 void LogPrinter::print_line(const LogLine& line) const {
   if (options_.json) {
-    boost::json::object object{{"time", format_rfc3339(line.time)},
-                               {"stream", to_string(line.stream)},
-                               {"text", to_valid_utf8(line.text)},
-                               {"pid", line.pid},
-                               {"session", options_.session},
-                               {"name", options_.name}};
+    boost::json::object object{{"time", format_rfc3339(line.time)}, {"stream", to_string(line.stream)},
+                               {"text", to_valid_utf8(line.text)},  {"pid", line.pid},
+                               {"session", options_.session},       {"name", options_.name}};
     // The text of a line that is no UTF-8 has replacement characters; this has the bytes.
     if (!is_valid_utf8(line.text)) object["base64"] = to_base64(line.text);
     put(boost::json::serialize(object) + "\n", stdout);

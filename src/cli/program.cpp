@@ -34,12 +34,17 @@ std::string help_text() {
          "A NAME is a session's name, its id, or the beginning of an id that only one has.\n";
 }
 
+void set_scope(GlobalOptions& globals, ManagerScope scope) {
+  if (globals.scope && *globals.scope != scope) throw usage_error("", "--user and --system exclude each other");
+  globals.scope = scope;
+}
+
 // Global options may stand before the verb, as with systemctl.
 bool take_global(const std::string& word, GlobalOptions& globals) {
   if (word == "--user") {
-    globals.scope = ManagerScope::user;
+    set_scope(globals, ManagerScope::user);
   } else if (word == "--system") {
-    globals.scope = ManagerScope::system;
+    set_scope(globals, ManagerScope::system);
   } else if (word == "--json") {
     globals.json = true;
   } else if (word == "--no-color") {

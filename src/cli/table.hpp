@@ -15,9 +15,9 @@ struct Cell {
 
 struct Column {
   std::string title;
-  bool right = false;    ///< numbers
-  bool flexible = false; ///< may be shortened to fit the terminal, the last such column first
-  int rank = 0;          ///< when shortening is not enough, columns go by rank, highest first; 0 never goes
+  bool right = false;     ///< numbers
+  bool flexible = false;  ///< may be shortened to fit the terminal, the last such column first
+  int rank = 0;           ///< when shortening is not enough, columns go by rank, highest first; 0 never goes
 };
 
 /// Rows under titles, made to fit `width` (nothing: as wide as it is). Columns in which nothing stands are left out.

@@ -13,7 +13,8 @@ std::optional<int> signal_number(const std::string& name) {
     const char* abbreviation = ::sigabbrev_np(number);
     if (abbreviation != nullptr && name == abbreviation) return number;
   }
-  if (const auto number = parse_decimal(name); number && *number > 0 && *number < NSIG) return static_cast<int>(*number);
+  if (const auto number = parse_decimal(name); number && *number > 0 && *number < NSIG)
+    return static_cast<int>(*number);
   return std::nullopt;
 }
 
@@ -125,8 +126,12 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
   End end;
   end.state = State::lost;
   if (!record.boot_id.empty() && record.boot_id != boot_id) {
-    end.reason = "the host went down while it ran (boot " + record.boot_id.substr(0, 8) + ", now " +
-                 boot_id.substr(0, 8) + ")";
+    end.reason =
+        "the host went down while it ran (boot " + record.boot_id.substr(0, 8) + ", now " + boot_id.substr(0, 8) + ")";
+  } else if (record.stop) {
+    // Who asked wrote that down first, and now the unit is gone: nothing else need say so.
+    end.state = State::stopped;
+    end.reason = asked_by(*record.stop);
   } else if (note && note->started_at) {
     end.reason = "its unit is gone and no recorder could say how it ended";
   } else {

@@ -18,11 +18,11 @@ enum class ManagerJob {
 
 /// All that is known when a session's unit has ended.
 struct EndEvidence {
-  std::string service_result;     ///< $SERVICE_RESULT of systemd.exec(5)
-  std::string exit_code;          ///< $EXIT_CODE: exited, killed, dumped
-  std::string exit_status;        ///< $EXIT_STATUS: a number, or a signal's name without SIG
+  std::string service_result;  ///< $SERVICE_RESULT of systemd.exec(5)
+  std::string exit_code;       ///< $EXIT_CODE: exited, killed, dumped
+  std::string exit_status;     ///< $EXIT_STATUS: a number, or a signal's name without SIG
   std::string invocation_id;
-  std::optional<HostNote> note;   ///< what the session host left; nothing when it could not write
+  std::optional<HostNote> note;  ///< what the session host left; nothing when it could not write
   ManagerJob job = ManagerJob::none;
   TimePoint at{};
 };

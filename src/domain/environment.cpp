@@ -19,15 +19,31 @@ constexpr std::array<std::string_view, 8> preserved{
 // The first three mark the caller's own agent session; the rest are what systemd told the caller's own unit
 // (systemd.exec(5), sd_notify(3), sd_listen_fds(3)) and would be false in another.
 constexpr std::array<std::string_view, 19> dropped{
-    "CLAUDECODE",       "MCP_SESSION_ID", "CLAUDE_CODE_SESSION", "NOTIFY_SOCKET",   "INVOCATION_ID",
-    "JOURNAL_STREAM",   "MANAGERPID",     "SYSTEMD_EXEC_PID",    "LISTEN_FDS",      "LISTEN_PID",
-    "LISTEN_FDNAMES",   "WATCHDOG_USEC",  "WATCHDOG_PID",        "MAINPID",         "RUNTIME_DIRECTORY",
-    "STATE_DIRECTORY",  "OLDPWD",         "_",                   "MEMORY_PRESSURE_WATCH",
+    "CLAUDECODE",
+    "MCP_SESSION_ID",
+    "CLAUDE_CODE_SESSION",
+    "NOTIFY_SOCKET",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "MANAGERPID",
+    "SYSTEMD_EXEC_PID",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "LISTEN_FDNAMES",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "MAINPID",
+    "RUNTIME_DIRECTORY",
+    "STATE_DIRECTORY",
+    "OLDPWD",
+    "_",
+    "MEMORY_PRESSURE_WATCH",
 };
 
 constexpr std::array<std::string_view, 3> dropped_prefixes{"CLAUDECODE_", "CLAUDE_CODE_", "AGENTCTL_"};
 
-constexpr std::array<const char*, 8> minimal{"HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TERM", "XDG_RUNTIME_DIR"};
+constexpr std::array<const char*, 8> minimal{"HOME", "USER", "LOGNAME", "SHELL",
+                                             "PATH", "LANG", "TERM",    "XDG_RUNTIME_DIR"};
 
 template <class List>
 bool contains(const List& list, std::string_view name) {

@@ -22,27 +22,27 @@ struct Launch {
 
 std::string to_json(const Launch& launch);
 /// Throws Error for anything that to_json() could not have written.
-Launch parse_launch(std::string_view json);
+Launch parse_launch(std::string_view text);
 
 /// What the session host leaves in the session's runtime folder for status and the recorder; rewritten whole at each
 /// change.
 struct HostNote {
   std::string invocation_id;
-  pid_t pid = 0;                              ///< the command's
-  std::optional<TimePoint> started_at;        ///< when the command had been exec'ed
-  std::optional<TimePoint> terminated_at;     ///< first SIGTERM that the manager sent to the host
-  std::optional<int> exit_code;               ///< the command's
+  pid_t pid = 0;                           ///< the command's
+  std::optional<TimePoint> started_at;     ///< when the command had been exec'ed
+  std::optional<TimePoint> terminated_at;  ///< first SIGTERM that the manager sent to the host
+  std::optional<int> exit_code;            ///< the command's
   std::optional<int> exit_signal;
   bool core_dumped = false;
   std::optional<TimePoint> exited_at;
-  std::string start_error;                    ///< why the command could not be exec'ed
-  std::optional<int> start_status;            ///< then: 126 or 127, or 125 when the host itself failed
-  std::uint64_t log_lost = 0;                 ///< lines that could not be handed to journald
+  std::string start_error;          ///< why the command could not be exec'ed
+  std::optional<int> start_status;  ///< then: 126 or 127, or 125 when the host itself failed
+  std::uint64_t log_lost = 0;       ///< lines that could not be handed to journald
 };
 
 std::string to_json(const HostNote& note);
 /// Throws Error; the note may come from a session that runs as another user than the reader.
-HostNote parse_host_note(std::string_view json);
+HostNote parse_host_note(std::string_view text);
 
 /// The files in a session's runtime folder.
 inline constexpr const char* launch_file = "launch.json";

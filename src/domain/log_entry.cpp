@@ -83,12 +83,9 @@ const char* to_string(OutputStream stream) noexcept { return stream == OutputStr
 
 const char* to_string(LogEntryKind kind) noexcept {
   switch (kind) {
-    case LogEntryKind::output:
-      return "output";
-    case LogEntryKind::notice:
-      return "notice";
-    case LogEntryKind::end:
-      return "end";
+    case LogEntryKind::output: return "output";
+    case LogEntryKind::notice: return "notice";
+    case LogEntryKind::end: return "end";
   }
   return "output";
 }

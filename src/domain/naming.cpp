@@ -14,9 +14,7 @@ constexpr std::string_view prefix = "agentctl-";
 
 bool is_name_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
 
-bool is_alphanumeric(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 std::string escape_for_unit(std::string_view text) {
   std::string escaped;
@@ -82,7 +80,9 @@ std::optional<std::string> name_from_unit(std::string_view unit) {
   return std::nullopt;
 }
 
-std::string project_slice(std::string_view project) { return std::string(prefix) + escape_for_unit(project) + ".slice"; }
+std::string project_slice(std::string_view project) {
+  return std::string(prefix) + escape_for_unit(project) + ".slice";
+}
 
 std::string slice_name(std::string_view project, std::string_view name) {
   if (!project.empty()) return project_slice(project);

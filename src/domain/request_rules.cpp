@@ -37,8 +37,9 @@ void check_command(const std::vector<std::string>& command) {
     refuse("COMMAND", "there is no command to run", "agentctl run -- COMMAND [ARG...]");
   for (std::size_t i = 0; i < command.size(); ++i) {
     if (command[i].size() > max_argument)
-      refuse("COMMAND", "argument " + std::to_string(i) + " has " + std::to_string(command[i].size()) +
-                            " bytes; the kernel takes at most " + std::to_string(max_argument),
+      refuse("COMMAND",
+             "argument " + std::to_string(i) + " has " + std::to_string(command[i].size()) +
+                 " bytes; the kernel takes at most " + std::to_string(max_argument),
              "pass it in a file");
   }
 }
@@ -46,7 +47,8 @@ void check_command(const std::vector<std::string>& command) {
 void check_labels(const std::map<std::string, std::string>& labels) {
   if (labels.size() > max_labels) refuse("--label", "at most " + std::to_string(max_labels) + " labels");
   for (const auto& [key, value] : labels) {
-    if (!is_valid_word(key)) refuse("--label", "the key '" + to_printable(key) + "' is not 1 to 64 of a-z A-Z 0-9 . _ -");
+    if (!is_valid_word(key))
+      refuse("--label", "the key '" + to_printable(key) + "' is not 1 to 64 of a-z A-Z 0-9 . _ -");
     check_text("--label", value);
   }
 }
@@ -69,7 +71,8 @@ void check_request(const SessionRequest& request) {
     refuse("-n", "'" + to_printable(request.name) + "' is not 1 to 64 of a-z 0-9 - without a hyphen first or last",
            "agentctl run -n " + slug(request.name));
   // agentctl-reconcile.service is the package's own.
-  if (request.name == "reconcile") refuse("-n", "'reconcile' is the name of agentctl's own unit", "choose another name");
+  if (request.name == "reconcile")
+    refuse("-n", "'reconcile' is the name of agentctl's own unit", "choose another name");
   check_word("--project", request.project);
   check_word("--group", request.group);
   check_text("--agent", request.agent);

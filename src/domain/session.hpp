@@ -113,10 +113,10 @@ struct Record {
   std::string boot_id;
   int attempt = 1;
   std::vector<End> earlier_attempts;
-  std::optional<TimePoint> expires_at;       ///< set by `extend`; else start + ttl
-  std::optional<StopRequest> stop;           ///< who asked for the stop that is under way, or was
-  std::optional<Asker> restart_by;           ///< who asked for the restart that is under way
-  std::optional<End> end;                    ///< set once, never changed
+  std::optional<TimePoint> expires_at;  ///< set by `extend`; else start + ttl
+  std::optional<StopRequest> stop;      ///< who asked for the stop that is under way, or was
+  std::optional<Asker> restart_by;      ///< who asked for the restart that is under way
+  std::optional<End> end;               ///< set once, never changed
 };
 
 }  // namespace agentctl

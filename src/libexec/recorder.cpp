@@ -1,7 +1,8 @@
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <string>
-#include <unistd.h>
 
 #include "base/control_group.hpp"
 #include "base/error.hpp"
@@ -37,8 +38,7 @@ Place parse_place(std::string folder) {
                  .reason = {},
                  .hint = {}});
   const std::string base = folder.substr(0, slash);
-  const ManagerScope scope =
-      base == runtime_base(ManagerScope::system, {}) ? ManagerScope::system : ManagerScope::user;
+  const ManagerScope scope = base == runtime_base(ManagerScope::system, {}) ? ManagerScope::system : ManagerScope::user;
   return {.runtime = RuntimeFolders(base), .id = folder.substr(slash + 1), .scope = scope};
 }
 
@@ -68,15 +68,17 @@ std::optional<Record> find_record(Registry& registry, const Place& place, const 
 
 // Asked of systemctl, which speaks to the manager's own socket: a bus may be gone when the host goes down.
 ManagerJob job_of(const std::string& unit, ManagerScope scope) {
-  const CommandOutput jobs = run_command({"systemctl", scope == ManagerScope::user ? "--user" : "--system",
-                                          "list-jobs", "--no-legend", "--plain", "--full", "--no-pager"});
+  const CommandOutput jobs = run_command({"systemctl", scope == ManagerScope::user ? "--user" : "--system", "list-jobs",
+                                          "--no-legend", "--plain", "--full", "--no-pager"});
   ManagerJob job = ManagerJob::none;
   std::string_view left = jobs.text;
   while (!left.empty()) {
     const auto newline = left.find('\n');
     const std::string line = " " + std::string(left.substr(0, newline)) + " ";
     left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
-    const auto says = [&](std::string_view word) { return line.find(" " + std::string(word) + " ") != std::string::npos; };
+    const auto says = [&](std::string_view word) {
+      return line.find(" " + std::string(word) + " ") != std::string::npos;
+    };
     if (says("shutdown.target") && says("start")) return ManagerJob::shutdown;
     if (!says(unit)) continue;
     if (says("stop")) job = ManagerJob::stop;
@@ -94,7 +96,8 @@ EndEvidence gather(const Record& record, const Place& place) {
   evidence.note = or_nothing([&] { return place.runtime.note(place.id); });
   evidence.at = now();
   // OOMPolicy=continue leaves the result to the signal; the kernel's own count says what it was.
-  if (evidence.service_result == "signal" && count_oom_kills(own_control_group()) > 0) evidence.service_result = "oom-kill";
+  if (evidence.service_result == "signal" && count_oom_kills(own_control_group()) > 0)
+    evidence.service_result = "oom-kill";
   if (needs_manager_job(record, evidence)) evidence.job = job_of(record.unit, place.scope);
   return evidence;
 }

@@ -1,5 +1,6 @@
 #include "store/registry.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,7 +39,7 @@ std::optional<FileName> parse_file_name(std::string_view file) {
 bool is_ours(std::string_view file) { return file.ends_with(".tmp") || file.ends_with(".broken"); }
 
 struct Candidate {
-  std::string path;
+  std::string file;
   FileName name;
 };
 
@@ -47,27 +48,31 @@ struct Loaded {
   std::vector<RegistryTrouble> troubles;
 };
 
-std::optional<Record> read_record(const std::string& file, std::vector<RegistryTrouble>& troubles) {
+std::optional<Record> read_record(int folder, const std::string& file, const std::string& path,
+                                  std::vector<RegistryTrouble>& troubles) {
   try {
-    const auto content = read_file(file, record_size_limit);
+    const auto content = read_file_at(folder, file, record_size_limit);
     if (!content) return std::nullopt;
     return parse_record(*content);
   } catch (const Error& error) {
-    troubles.push_back({file, error.reason().empty() ? error.what() : error.reason()});
+    troubles.push_back({path, error.reason().empty() ? error.what() : error.reason()});
     return std::nullopt;
   }
 }
 
-Loaded read_records(std::span<const Candidate> candidates, bool ended) {
+Loaded read_records(const std::string& folder, std::span<const Candidate> candidates, bool ended) {
   Loaded loaded;
+  // Relative to the open folder: the kernel need not walk its whole path for each file.
+  const Fd opened = open_directory(folder);
   loaded.records.reserve(candidates.size());
   for (const Candidate& candidate : candidates) {
-    auto record = read_record(candidate.path, loaded.troubles);
+    const std::string path = folder + "/" + candidate.file;
+    auto record = read_record(opened.get(), candidate.file, path, loaded.troubles);
     if (!record) continue;
     if (record->request.name != candidate.name.name || record->id != candidate.name.id) {
-      loaded.troubles.push_back({candidate.path, "its content is another session's"});
+      loaded.troubles.push_back({path, "its content is another session's"});
     } else if (ended && !record->end) {
-      loaded.troubles.push_back({candidate.path, "it does not say how the session ended"});
+      loaded.troubles.push_back({path, "it does not say how the session ended"});
     } else {
       loaded.records.push_back(std::move(*record));
     }
@@ -76,12 +81,12 @@ Loaded read_records(std::span<const Candidate> candidates, bool ended) {
 }
 
 // Thousands of small files are read and parsed on two cores: a thread costs as much as about ten of them.
-Loaded read_records_in_parallel(std::span<const Candidate> candidates, bool ended) {
+Loaded read_records_in_parallel(const std::string& folder, std::span<const Candidate> candidates, bool ended) {
   constexpr std::size_t worth_a_thread = 200;
-  if (candidates.size() < worth_a_thread) return read_records(candidates, ended);
+  if (candidates.size() < worth_a_thread) return read_records(folder, candidates, ended);
   const std::size_t half = candidates.size() / 2;
-  auto first = std::async(std::launch::async, read_records, candidates.first(half), ended);
-  Loaded rest = read_records(candidates.subspan(half), ended);
+  auto first = std::async(std::launch::async, read_records, folder, candidates.first(half), ended);
+  Loaded rest = read_records(folder, candidates.subspan(half), ended);
   Loaded loaded = first.get();
   std::move(rest.records.begin(), rest.records.end(), std::back_inserter(loaded.records));
   std::move(rest.troubles.begin(), rest.troubles.end(), std::back_inserter(loaded.troubles));
@@ -123,7 +128,7 @@ bool Registry::has_ended(const std::string& name, const std::string& id) const {
 
 std::optional<Record> Registry::load_file(const std::string& file) {
   std::vector<RegistryTrouble> troubles;
-  auto record = read_record(file, troubles);
+  auto record = read_record(AT_FDCWD, file, file, troubles);
   for (const RegistryTrouble& trouble : troubles) tell_trouble(trouble.path, trouble.reason);
   return record;
 }
@@ -137,15 +142,14 @@ std::vector<Record> Registry::load(std::string_view folder, const Wanted& wanted
   }
   std::vector<Candidate> candidates;
   for (const std::string& file : files) {
-    std::string whole = folder_path(folder) + "/" + file;
     auto name = parse_file_name(file);
     if (!name) {
-      if (!is_ours(file)) tell_trouble(whole, "not a record of agentctl");
+      if (!is_ours(file)) tell_trouble(folder_path(folder) + "/" + file, "not a record of agentctl");
     } else if (wanted(name->name, name->id)) {
-      candidates.push_back({std::move(whole), std::move(*name)});
+      candidates.push_back({file, std::move(*name)});
     }
   }
-  Loaded loaded = read_records_in_parallel(candidates, folder == ended_folder);
+  Loaded loaded = read_records_in_parallel(folder_path(folder), candidates, folder == ended_folder);
   for (const RegistryTrouble& trouble : loaded.troubles) tell_trouble(trouble.path, trouble.reason);
   return std::move(loaded.records);
 }

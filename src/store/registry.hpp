@@ -59,13 +59,14 @@ class Registry {
   void discard(const Record& record);
 
   const std::vector<RegistryTrouble>& troubles() const { return troubles_; }
+  /// For a caller that goes on without the registry.
+  void tell_trouble(const std::string& path, const std::string& reason);
 
  private:
   using Wanted = std::function<bool(const std::string& name, const std::string& id)>;
 
   std::string folder_path(std::string_view folder) const;
   std::string path(std::string_view folder, const std::string& name, const std::string& id) const;
-  void tell_trouble(const std::string& path, const std::string& reason);
   std::vector<Record> load(std::string_view folder, const Wanted& wanted);
   std::vector<Record> load_both(const Wanted& wanted);
   std::optional<Record> load_file(const std::string& path);

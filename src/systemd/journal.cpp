@@ -85,9 +85,9 @@ class JournalSource : public LogSource {
   // One by one: most of an entry's fields are journald's, and a batch's text can be MiB.
   std::optional<LogEntry> current() {
     LogEntryDecoder decoder;
-    constexpr std::array fields{log_field::session, log_field::invocation, log_field::pid,      log_field::time,
-                                log_field::event,   log_field::position,   log_field::segments, log_field::stream,
-                                log_field::message};
+    constexpr std::array fields{log_field::session,  log_field::invocation, log_field::pid,
+                                log_field::time,     log_field::event,      log_field::position,
+                                log_field::segments, log_field::stream,     log_field::message};
     for (const char* name : fields) add_field(decoder, name);
     return decoder.take();
   }

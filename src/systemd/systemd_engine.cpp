@@ -123,8 +123,7 @@ std::vector<UnitState> SystemdEngine::list() {
         .manager()
         .callMethod("ListUnitsByPatterns")
         .onInterface(manager_interface)
-        .withArguments(std::vector<std::string>{},
-                       std::vector<std::string>{"agentctl-*.service", "agentctl-*.scope"})
+        .withArguments(std::vector<std::string>{}, std::vector<std::string>{"agentctl-*.service", "agentctl-*.scope"})
         .storeResultsTo(rows);
   });
   std::vector<UnitState> units;

@@ -6,7 +6,9 @@ namespace agentctl {
 namespace {
 
 // systemd's own infinity is all ones.
-std::uint64_t to_usec(microseconds span) { return span == forever ? UINT64_MAX : static_cast<std::uint64_t>(span.count()); }
+std::uint64_t to_usec(microseconds span) {
+  return span == forever ? UINT64_MAX : static_cast<std::uint64_t>(span.count());
+}
 
 // Nothing in the path of a home folder may be taken for a variable.
 ExecLine exec_line(const std::vector<std::string>& words) {
@@ -64,8 +66,7 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
       {"CollectMode", std::string("inactive-or-failed")},
       {"TimeoutStopUSec", to_usec(spec.stop_timeout)},
   };
-  if (spec.ttl && *spec.ttl != forever)
-    properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
+  if (spec.ttl && *spec.ttl != forever) properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
   if (spec.kind == SessionKind::service) {
     add_service(properties, spec, scope);
   } else {
@@ -74,8 +75,6 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
   return properties;
 }
 
-std::string to_text(const UnitProperty& property) {
-  return property.name + "=" + std::visit(ToText{}, property.value);
-}
+std::string to_text(const UnitProperty& property) { return property.name + "=" + std::visit(ToText{}, property.value); }
 
 }  // namespace agentctl

@@ -26,8 +26,10 @@ class SystemdUnitWatch : public UnitWatch {
 
  private:
   void subscribe() {
-    bus_.manager().uponSignal("UnitRemoved").onInterface(manager_interface).call(
-        [this](const std::string& unit, const sdbus::ObjectPath&) { note(unit); });
+    bus_.manager()
+        .uponSignal("UnitRemoved")
+        .onInterface(manager_interface)
+        .call([this](const std::string& unit, const sdbus::ObjectPath&) { note(unit); });
     sdbus_compat::finish_registration(bus_.manager());
     for (const std::string& unit : watched_) {
       auto proxy = bus_.proxy(ManagerBus::unit_path(unit));

@@ -16,8 +16,8 @@
 
 namespace agentctl {
 
-/// The use cases with a real store in a folder of its own, a fake systemd and a fake journal. PATH holds one folder with
-/// `tool`, which can be executed, and `notes`, which cannot.
+/// The use cases with a real store in a folder of its own, a fake systemd and a fake journal. PATH holds one folder
+/// with `tool`, which can be executed, and `notes`, which cannot.
 class AppTest : public testing::Test {
  protected:
   AppTest();

@@ -24,7 +24,8 @@ class ReadLog : public AppTest {
         return;
       }
       const auto& line = std::get<LogLine>(item);
-      given.push_back((line.stream == out ? "o:" : "e:") + std::string(line.text) + (line.ends_with_newline ? "" : "~"));
+      given.push_back((line.stream == out ? "o:" : "e:") + std::string(line.text) +
+                      (line.ends_with_newline ? "" : "~"));
     };
   }
   std::vector<std::string> read(const LogOptions& options = {}) {

@@ -39,8 +39,9 @@ TEST_F(PrepareLaunch, RefusesACommandThatIsMissingWithTheStatusOfAShell) {
 }
 
 TEST_F(PrepareLaunch, RefusesACommandThatCannotBeExecuted) {
-  for (const auto& [command, reason] : {std::pair{"notes", "Permission denied"}, std::pair{"bin/notes", "Permission denied"},
-                                        std::pair{"./bin", "Is a directory"}, std::pair{"/", "Is a directory"}}) {
+  for (const auto& [command, reason] :
+       {std::pair{"notes", "Permission denied"}, std::pair{"bin/notes", "Permission denied"},
+        std::pair{"./bin", "Is a directory"}, std::pair{"/", "Is a directory"}}) {
     const Error error = refusal(options({command}));
     EXPECT_EQ(error.code(), ErrorCode::command_not_executable) << command;
     EXPECT_EQ(error.reason(), reason) << command;

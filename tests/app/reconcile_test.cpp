@@ -23,6 +23,7 @@ class Reconcile : public AppTest {
     Launch launch;
     launch.record = record;
     launch.executable = "/bin/sleep";
+    launch.registry = registry.root();
     return launch;
   }
   /// A folder whose starter has gone without a word.
@@ -54,19 +55,36 @@ TEST_F(Reconcile, EndsWhatAnEarlierBootLeftAsLostWithTheEvidence) {
   Record record = sample_record("web");
   record.boot_id = "ffffffffffffffffffffffffffffffff";
   registry.create(record);
+  const ReconcileReport report = reconcile(context);
+  ASSERT_THAT(ids(report.ended), ElementsAre(record.id));
+  EXPECT_EQ(report.ended.front().end->state, State::lost);
+  EXPECT_EQ(stored(record).end->state, State::lost);
+  EXPECT_EQ(stored(record).end->reason, "the host went down while it ran (boot ffffffff, now 01234567)");
+  EXPECT_EQ(engine.count("forget agentctl-web.service"), 1U) << "its moved time limit must not be the next one's";
+}
+
+TEST_F(Reconcile, TakesWhatIsOnTheRuntimeTmpfsForThisBootsWhateverTheBootIdSays) {
+  Record record = sample_record("web");
+  record.boot_id = "ffffffffffffffffffffffffffffffff";
+  registry.create(record);
   HostNote note;
   note.started_at = sample_time(1);
   note.exit_code = 0;
   put_note(record, note);
-  const ReconcileReport report = reconcile(context);
-  ASSERT_THAT(ids(report.ended), ElementsAre(record.id));
-  EXPECT_EQ(report.ended.front().end->state, State::lost);
-  const End end = *stored(record).end;
-  EXPECT_EQ(end.state, State::lost);
-  EXPECT_EQ(end.reason, "the host went down while it ran (boot ffffffff, now 01234567)");
-  EXPECT_EQ(end.exit.code, 0) << "what the host saw is kept";
+  reconcile(context);
+  EXPECT_EQ(stored(record).end->state, State::exited);
   EXPECT_FALSE(exists(runtime.folder(record.id)));
-  EXPECT_EQ(engine.count("forget agentctl-web.service"), 1U) << "its moved time limit must not be the next one's";
+}
+
+TEST_F(Reconcile, LeavesASessionAloneThatLivesThoughTheBootIdDiffers) {
+  Record record = sample_record("web");
+  record.boot_id = "ffffffffffffffffffffffffffffffff";
+  registry.create(record);
+  leave_folder(record);
+  engine.add_unit(record);
+  EXPECT_EQ(reconcile_record(context, record), std::nullopt);
+  EXPECT_TRUE(runtime.launch(record.id).has_value());
+  EXPECT_FALSE(stored(record).end.has_value());
 }
 
 TEST_F(Reconcile, TakesTheHostsWordForHowItEndedWhenTheRecorderWasKilled) {
@@ -179,6 +197,15 @@ TEST_F(Reconcile, WritesARecordAgainThatALiveUnitHasLost) {
   ASSERT_EQ(registry.live().size(), 1U);
   EXPECT_THAT(registry.live().front().request.command, ElementsAre("sleep", "60"));
   EXPECT_THAT(reconcile(context).restored, IsEmpty());
+}
+
+TEST_F(Reconcile, LeavesARecordToTheRegistryThatItIsKeptIn) {
+  Launch launch = launch_of(sample_record("web"));
+  launch.registry = "/another/state";
+  runtime.create(launch, std::nullopt);
+  engine.add_unit(launch.record);
+  EXPECT_THAT(reconcile(context).restored, IsEmpty());
+  EXPECT_THAT(registry.live(), IsEmpty());
 }
 
 TEST_F(Reconcile, DoesNotBringBackARecordThatHasEndedWhileItsUnitGoesDown) {

@@ -115,9 +115,8 @@ TEST_F(RunScope, EndsWhatTheCommandLeftBehind) {
 TEST_F(RunScope, KnowsWhoStoppedIt) {
   const PreparedLaunch prepared = prepare("kill -TERM $$");
   engine.on_start = [&](const UnitSpec&) {
-    registry.update("web", prepared.launch.record.id, [&](Record& record) {
-      record.stop = StopRequest{.by = context.asker, .reason = "", .at = now()};
-    });
+    registry.update("web", prepared.launch.record.id,
+                    [&](Record& record) { record.stop = StopRequest{.by = context.asker, .reason = "", .at = now()}; });
     return StartResult{.started = true, .job_result = "done"};
   };
   const Session session = run_scope_session(context, prepared);

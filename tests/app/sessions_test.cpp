@@ -63,7 +63,8 @@ TEST_F(ListSessions, LetsThroughWhatTheFilterNames) {
   add_ended("f", 'f', State::exited);
   EXPECT_THAT(ids_of(list({.project = "shop", .group = {}, .states = {}, .ended = false})),
               ElementsAre(sample_id('b'), sample_id('c')));
-  EXPECT_THAT(ids_of(list({.project = "shop", .group = "g1", .states = {}, .ended = true})), ElementsAre(sample_id('b')));
+  EXPECT_THAT(ids_of(list({.project = "shop", .group = "g1", .states = {}, .ended = true})),
+              ElementsAre(sample_id('b')));
   EXPECT_THAT(ids_of(list({.project = {}, .group = "g1", .states = {}, .ended = false})),
               ElementsAre(sample_id('b'), sample_id('d')));
   EXPECT_THAT(list({.project = "none", .group = {}, .states = {}, .ended = true}), IsEmpty());
@@ -231,12 +232,14 @@ TEST_F(FindSession, NeverTakesANumberThatMightBeAPid) {
   HostNote note;
   note.pid = 4711;
   put_note(record, note);
-  for (const char* name : {"4242", "4711", "1", "0", "2", "23"}) EXPECT_EQ(refusal(name).code(), ErrorCode::not_found) << name;
+  for (const char* name : {"4242", "4711", "1", "0", "2", "23"})
+    EXPECT_EQ(refusal(name).code(), ErrorCode::not_found) << name;
 }
 
 TEST_F(FindSession, SaysSoWhenThereIsNone) {
   add_session("web");
-  for (const char* name : {"", "we", "webs", "WEB", "agentctl-web.service", "aaaaaaaaaaaz", "../web", "aaaaaaaaaaabx"}) {
+  for (const char* name :
+       {"", "we", "webs", "WEB", "agentctl-web.service", "aaaaaaaaaaaz", "../web", "aaaaaaaaaaabx"}) {
     const Error error = refusal(name);
     EXPECT_EQ(error.code(), ErrorCode::not_found) << name;
     EXPECT_EQ(error.hint(), "agentctl list -a") << name;
@@ -277,7 +280,8 @@ TEST_F(FindSession, SeesAnEndThatTheRecorderWroteInBetween) {
 TEST_F(FindSession, FindsEachOfSeveralOnceAndAllBeforeAnythingIsDone) {
   const Record record = add_session("web", 'b');
   add_session("api", 'c');
-  EXPECT_THAT(ids_of(find_sessions(context, {"api", "web", record.id, "api"})), ElementsAre(sample_id('c'), sample_id('b')));
+  EXPECT_THAT(ids_of(find_sessions(context, {"api", "web", record.id, "api"})),
+              ElementsAre(sample_id('c'), sample_id('b')));
   EXPECT_EQ(thrown_by([&] { find_sessions(context, {"api", "nope"}); }).object(), "nope");
 }
 
@@ -293,7 +297,8 @@ TEST_F(FindSession, ReadsWhatALiveSessionUses) {
 
 TEST_F(FindSession, KeepsWhatAnEndedOneHasUsed) {
   const Record record = add_ended("web");
-  engine.usages[engine.control_group(slice_name("", "web"), record.unit)] = {.cpu_ns = 99, .memory_bytes = {}, .memory_peak_bytes = {}, .processes = {}};
+  engine.usages[engine.control_group(slice_name("", "web"), record.unit)] = {
+      .cpu_ns = 99, .memory_bytes = {}, .memory_peak_bytes = {}, .processes = {}};
   Session session = find_session(context, "web");
   read_usage(context, session);
   EXPECT_EQ(session.usage.cpu_ns, std::nullopt) << "that is a later session's group";

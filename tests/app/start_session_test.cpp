@@ -18,7 +18,11 @@ class StartSession : public AppTest {
     return thrown_by([&] { start(); });
   }
   static Error engine_error(ErrorCode code) {
-    return Error({.code = code, .context = "cannot start", .object = "agentctl-web.service", .reason = "because", .hint = "try"});
+    return Error({.code = code,
+                  .context = "cannot start",
+                  .object = "agentctl-web.service",
+                  .reason = "because",
+                  .hint = "try"});
   }
   /// What the recorder writes when the unit has failed to start.
   void recorder_writes(const UnitSpec& spec, const End& end) {
@@ -125,7 +129,9 @@ TEST_F(StartSession, EndsWithTheStatusOfACommandThatCouldNotBeExecuted) {
 
 TEST_F(StartSession, WaitsForTheRecorderToSayWhyTheUnitFailed) {
   engine.on_start = [&](const UnitSpec& spec) {
-    engine.units[spec.unit].state = {.unit = spec.unit, .description = spec.description, .activity = Activity::deactivating};
+    engine.units[spec.unit].state = {.unit = spec.unit,
+                                     .description = spec.description,
+                                     .activity = Activity::deactivating};
     engine.meanwhile(spec.unit, [&, spec] { recorder_writes(spec, failed_end(127, "gone")); });
     return StartResult{.started = false, .job_result = "failed"};
   };

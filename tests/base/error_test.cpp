@@ -25,7 +25,9 @@ TEST(ErrorMessage, IsContextObjectAndReason) {
   EXPECT_STREQ(make("", "", "gone").what(), "gone");
 }
 
-TEST(ErrorMessage, DoesNotHoldTheHint) { EXPECT_EQ(std::string(make("a", "b", "c").what()).find("doctor"), std::string::npos); }
+TEST(ErrorMessage, DoesNotHoldTheHint) {
+  EXPECT_EQ(std::string(make("a", "b", "c").what()).find("doctor"), std::string::npos);
+}
 
 TEST(ErrorCode, HasTheExitStatusThatScriptsRelyOn) {
   EXPECT_EQ(static_cast<int>(ErrorCode::failed), 1);

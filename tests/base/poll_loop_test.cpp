@@ -61,7 +61,8 @@ TEST_F(PollLoopTest, ReturnsAtTheDeadlineWhenNothingIs) {
 }
 
 TEST_F(PollLoopTest, TellsOfAHangup) {
-  loop.watch(one.reader.get(), POLLIN, [&](short events) { called.emplace_back((events & POLLHUP) != 0 ? "hangup" : "?"); });
+  loop.watch(one.reader.get(), POLLIN,
+             [&](short events) { called.emplace_back((events & POLLHUP) != 0 ? "hangup" : "?"); });
   one.writer.reset();
   loop.run_once(std::nullopt);
   EXPECT_THAT(called, ElementsAre("hangup"));

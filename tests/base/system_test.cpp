@@ -60,7 +60,9 @@ TEST(RunCommand, GivesOutputAndStatus) {
   EXPECT_EQ(WEXITSTATUS(output.status), 3);
 }
 
-TEST(RunCommand, GivesTheProgramNothingToRead) { EXPECT_EQ(run_command({"sh", "-c", "read x || echo none"}).text, "none\n"); }
+TEST(RunCommand, GivesTheProgramNothingToRead) {
+  EXPECT_EQ(run_command({"sh", "-c", "read x || echo none"}).text, "none\n");
+}
 
 TEST(RunCommand, KeepsAMebibyteAndReadsTheRest) {
   const CommandOutput output = run_command({"head", "-c", "3000000", "/dev/zero"});

@@ -13,12 +13,14 @@ TEST(Decimal, IsDigitsOnly) {
   EXPECT_EQ(parse_decimal("0"), 0);
   EXPECT_EQ(parse_decimal("0042"), 42);
   EXPECT_EQ(parse_decimal("9223372036854775807"), INT64_MAX);
-  for (const char* text : {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "1e3", "9223372036854775808", "99999999999999999999"})
+  for (const char* text :
+       {"", "-1", "+1", " 1", "1 ", "1.0", "0x1", "1e3", "9223372036854775808", "99999999999999999999"})
     EXPECT_FALSE(parse_decimal(text).has_value()) << "'" << text << "'";
 }
 
 TEST(Utf8, IsValidAsUnicodeSaysAndNotAsDecodersGuess) {
-  for (const std::string& text : {""s, "plain"s, "\0"s, "é"s, "€"s, "😀"s, "\xF4\x8F\xBF\xBF"s, "\xED\x9F\xBF"s, "\xEE\x80\x80"s})
+  for (const std::string& text :
+       {""s, "plain"s, "\0"s, "é"s, "€"s, "😀"s, "\xF4\x8F\xBF\xBF"s, "\xED\x9F\xBF"s, "\xEE\x80\x80"s})
     EXPECT_TRUE(is_valid_utf8(text)) << text;
   const std::vector<std::pair<const char*, std::string>> broken{
       {"a continuation byte alone", "\x80"},
@@ -83,8 +85,8 @@ TEST(Printable, HasNothingThatSteersATerminal) {
       {"\0"s, "\\x00"},
       {"\xC2\x9B"
        "31m",
-       "\\x9b31m"},            // CSI as one character of C1
-      {"\xC2\x85", "\\x85"},   // NEL
+       "\\x9b31m"},              // CSI as one character of C1
+      {"\xC2\x85", "\\x85"},     // NEL
       {"\xC2\xA0", "\xC2\xA0"},  // a space that does not break is no control character
       {"\x9B"
        "31m",
@@ -115,10 +117,28 @@ std::string with_nul(const std::vector<std::string>& words) {
 
 const std::vector<std::string>& plain_words() {
   static const std::vector<std::string> words{
-      "",      "a b",   " ",     "it's",    "''",        "$HOME", "${HOME}", "$(id)",  "`id`",    "a\\b",     "\\",    "\\'",
-      "\"x\"", "*",     "~",     "~root",   "!x",        "-n",    "--",      "A=1",    "a;b",     "a&b",      "|",     "#x",
-      "{a,b}", "[a-z]", "a>b",   "(x)",     "$'\\n'",    "%s",    "\\n",     "é €",    "^",     "?",
-      "/bin/sh", "--x=y z", "a\\\\b", "it's \"both\"", ",", "user@host", "50%", "=", "+1",
+      "",        "a b",
+      " ",       "it's",
+      "''",      "$HOME",
+      "${HOME}", "$(id)",
+      "`id`",    "a\\b",
+      "\\",      "\\'",
+      "\"x\"",   "*",
+      "~",       "~root",
+      "!x",      "-n",
+      "--",      "A=1",
+      "a;b",     "a&b",
+      "|",       "#x",
+      "{a,b}",   "[a-z]",
+      "a>b",     "(x)",
+      "$'\\n'",  "%s",
+      "\\n",     "é €",
+      "^",       "?",
+      "/bin/sh", "--x=y z",
+      "a\\\\b",  "it's \"both\"",
+      ",",       "user@host",
+      "50%",     "=",
+      "+1",
   };
   return words;
 }

@@ -63,12 +63,11 @@ TEST(BusErrors, TheWordsOfTheBusLibraryAreLeftOut) {
 }
 
 TEST(BusErrors, AUserManagerThatCannotBeReachedIsToldWithTheWayToGetOne) {
-  const Error error = unreachable_manager(ManagerScope::user, "unix:path=/run/user/7/bus",
-                                          "Failed to open bus (No such file)");
+  const Error error =
+      unreachable_manager(ManagerScope::user, "unix:path=/run/user/7/bus", "Failed to open bus (No such file)");
   EXPECT_EQ(error.code(), ErrorCode::unreachable);
   EXPECT_STREQ(error.what(), "cannot reach your systemd user manager over 'unix:path=/run/user/7/bus': No such file");
-  EXPECT_EQ(error.hint(),
-            "sudo loginctl enable-linger " + user_name(::getuid()) + "   (then it runs without a login)");
+  EXPECT_EQ(error.hint(), "sudo loginctl enable-linger " + user_name(::getuid()) + "   (then it runs without a login)");
 }
 
 TEST(BusErrors, ASystemManagerThatCannotBeReachedIsToldWithTheDoctor) {

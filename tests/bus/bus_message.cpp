@@ -53,7 +53,8 @@ std::string rest_as_text(sd_bus_message* message) {
     const char* contents = nullptr;
     check_bus(::sd_bus_message_peek_type(message, &type, &contents), "peek");
     if (!text.empty()) text += ' ';
-    text += std::strchr("aver", type) != nullptr ? container_as_text(message, type, contents) : basic_as_text(message, type);
+    text += std::strchr("aver", type) != nullptr ? container_as_text(message, type, contents)
+                                                 : basic_as_text(message, type);
   }
   return text;
 }

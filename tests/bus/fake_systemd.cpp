@@ -19,12 +19,24 @@ constexpr const char* unit_prefix = "/org/freedesktop/systemd1/unit";
 // The types in which StartTransientUnit() takes properties (org.freedesktop.systemd1(5)).
 const std::map<std::string, std::string>& known_properties() {
   static const std::map<std::string, std::string> known{
-      {"Description", "s"},       {"Slice", "s"},           {"CollectMode", "s"},
-      {"TimeoutStopUSec", "t"},   {"RuntimeMaxUSec", "t"},  {"ExecStart", "a(sasb)"},
-      {"Type", "s"},              {"NotifyAccess", "s"},    {"ExecStopPost", "a(sasb)"},
-      {"StandardInput", "s"},     {"StandardOutput", "s"},  {"StandardError", "s"},
-      {"OOMPolicy", "s"},         {"User", "s"},            {"LogRateLimitIntervalUSec", "t"},
-      {"LogRateLimitBurst", "u"}, {"PIDs", "au"},           {"PermissionsStartOnly", "b"},
+      {"Description", "s"},
+      {"Slice", "s"},
+      {"CollectMode", "s"},
+      {"TimeoutStopUSec", "t"},
+      {"RuntimeMaxUSec", "t"},
+      {"ExecStart", "a(sasb)"},
+      {"Type", "s"},
+      {"NotifyAccess", "s"},
+      {"ExecStopPost", "a(sasb)"},
+      {"StandardInput", "s"},
+      {"StandardOutput", "s"},
+      {"StandardError", "s"},
+      {"OOMPolicy", "s"},
+      {"User", "s"},
+      {"LogRateLimitIntervalUSec", "t"},
+      {"LogRateLimitBurst", "u"},
+      {"PIDs", "au"},
+      {"PermissionsStartOnly", "b"},
   };
   return known;
 }
@@ -77,7 +89,9 @@ FakeUnit stub(const std::string& name) {
 }  // namespace
 
 FakeSystemd::Exchange::Exchange(FakeSystemd& systemd, sd_bus_message* message)
-    : systemd_(systemd), message_(message), job_(std::string(manager_path) + "/job/" + std::to_string(++systemd.jobs_)) {
+    : systemd_(systemd),
+      message_(message),
+      job_(std::string(manager_path) + "/job/" + std::to_string(++systemd.jobs_)) {
   const char* first = nullptr;
   if (::sd_bus_message_has_signature(message, "") == 0 && ::sd_bus_message_get_signature(message, 1)[0] == 's') {
     check_bus(::sd_bus_message_read_basic(message, 's', &first), "read");
@@ -100,8 +114,8 @@ void FakeSystemd::Exchange::fail(const std::string& name, const std::string& mes
 
 void FakeSystemd::Exchange::job_removed(const std::string& result, const std::string& other_job) {
   const std::string& job = other_job.empty() ? job_ : other_job;
-  check_bus(::sd_bus_emit_signal(systemd_.bus_, manager_path, manager, "JobRemoved", "uoss", systemd_.jobs_, job.c_str(),
-                                 unit_.c_str(), result.c_str()),
+  check_bus(::sd_bus_emit_signal(systemd_.bus_, manager_path, manager, "JobRemoved", "uoss", systemd_.jobs_,
+                                 job.c_str(), unit_.c_str(), result.c_str()),
             "send JobRemoved");
 }
 
@@ -184,7 +198,8 @@ bool FakeSystemd::take(sd_bus_message* message) {
   std::uint8_t type = 0;
   ::sd_bus_message_get_type(message, &type);
   const char* path = ::sd_bus_message_get_path(message);
-  if (type != SD_BUS_MESSAGE_METHOD_CALL || std::strncmp(path, manager_path, std::strlen(manager_path)) != 0) return false;
+  if (type != SD_BUS_MESSAGE_METHOD_CALL || std::strncmp(path, manager_path, std::strlen(manager_path)) != 0)
+    return false;
   try {
     handle(message);
   } catch (const std::exception& error) {
@@ -263,7 +278,8 @@ void FakeSystemd::list_units(Exchange& exchange) {
   check_bus(::sd_bus_message_skip(exchange.message_, "as"), "read");
   std::vector<std::string> patterns;
   check_bus(::sd_bus_message_enter_container(exchange.message_, 'a', "s"), "enter");
-  for (const char* pattern = nullptr; check_bus(::sd_bus_message_read_basic(exchange.message_, 's', &pattern), "read") > 0;)
+  for (const char* pattern = nullptr;
+       check_bus(::sd_bus_message_read_basic(exchange.message_, 's', &pattern), "read") > 0;)
     patterns.emplace_back(pattern);
   const BusMessage reply = new_reply(exchange.message_);
   check_bus(::sd_bus_message_open_container(reply.get(), 'a', "(ssssssouso)"), "open");
@@ -272,8 +288,8 @@ void FakeSystemd::list_units(Exchange& exchange) {
     for (const std::string& pattern : patterns) wanted = wanted || ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
     if (!wanted) continue;
     check_bus(::sd_bus_message_append(reply.get(), "(ssssssouso)", name.c_str(), unit.description.c_str(), "loaded",
-                                      unit.active_state.c_str(), unit.sub_state.c_str(), "", unit_path(name).c_str(), 0U,
-                                      "", "/"),
+                                      unit.active_state.c_str(), unit.sub_state.c_str(), "", unit_path(name).c_str(),
+                                      0U, "", "/"),
               "append");
   }
   check_bus(::sd_bus_message_close_container(reply.get()), "close");
@@ -297,7 +313,8 @@ void FakeSystemd::get_all(Exchange& exchange) {
     append_invocation(reply.get(), unit.invocation_id);
   } else {
     append_text(reply.get(), "ControlGroup", unit.control_group);
-    if (exchange.unit() == "org.freedesktop.systemd1.Service") append_property(reply.get(), "MainPID", 'u', &unit.main_pid);
+    if (exchange.unit() == "org.freedesktop.systemd1.Service")
+      append_property(reply.get(), "MainPID", 'u', &unit.main_pid);
   }
   check_bus(::sd_bus_message_close_container(reply.get()), "close");
   send(reply);
@@ -348,8 +365,9 @@ void FakeSystemd::reload() {
 
 void FakeSystemd::change_property(const std::string& unit, const std::string& name, const std::string& value) {
   run([&] {
-    check_bus(::sd_bus_emit_signal(bus_, unit_path(unit).c_str(), "org.freedesktop.DBus.Properties", "PropertiesChanged",
-                                   "sa{sv}as", "org.freedesktop.systemd1.Unit", 1, name.c_str(), "s", value.c_str(), 0),
+    check_bus(::sd_bus_emit_signal(bus_, unit_path(unit).c_str(), "org.freedesktop.DBus.Properties",
+                                   "PropertiesChanged", "sa{sv}as", "org.freedesktop.systemd1.Unit", 1, name.c_str(),
+                                   "s", value.c_str(), 0),
               "send PropertiesChanged");
   });
 }

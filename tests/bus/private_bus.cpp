@@ -86,7 +86,8 @@ PrivateBus::PrivateBus(const std::string& folder) : address_(socket_address(fold
   }
   writer.reset();
   if (read_line(reader.get()).empty())
-    throw std::runtime_error("dbus-daemon does not start: " + read_file(log_file, 1 << 16).value_or("is it installed?"));
+    throw std::runtime_error("dbus-daemon does not start: " +
+                             read_file(log_file, 1 << 16).value_or("is it installed?"));
 }
 
 void PrivateBus::kill() {

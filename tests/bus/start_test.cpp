@@ -24,21 +24,22 @@ TEST_F(StartTest, AUsersServiceIsAskedForWithExactlyTheseArguments) {
   const RecordedCall call = only_start();
   EXPECT_EQ(call.path, "/org/freedesktop/systemd1");
   EXPECT_EQ(call.signature, "ssa(sv)a(sa(sv))");
-  EXPECT_EQ(call.arguments,
-            R"("agentctl-web.service" "fail" [)"
-            R"(("Description" <s "agentctl session abcdefghij: npm">) )"
-            R"(("Slice" <s "agentctl-shop.slice">) )"
-            R"(("CollectMode" <s "inactive-or-failed">) )"
-            R"(("TimeoutStopUSec" <t 5000000>) )"
-            R"(("ExecStart" <a(sasb) [("/libexec/session-host" ["/libexec/session-host" "/run/web's $$HOME"] false)]>) )"
-            R"(("ExecStopPost" <a(sasb) [("/libexec/recorder" ["/libexec/recorder" "/run/web's $$HOME"] false)]>) )"
-            R"(("PermissionsStartOnly" <b true>) )"
-            R"(("Type" <s "notify">) )"
-            R"(("NotifyAccess" <s "main">) )"
-            R"(("StandardInput" <s "null">) )"
-            R"(("StandardOutput" <s "null">) )"
-            R"(("StandardError" <s "null">) )"
-            R"(("OOMPolicy" <s "continue">)] [])");
+  EXPECT_EQ(
+      call.arguments,
+      R"("agentctl-web.service" "fail" [)"
+      R"(("Description" <s "agentctl session abcdefghij: npm">) )"
+      R"(("Slice" <s "agentctl-shop.slice">) )"
+      R"(("CollectMode" <s "inactive-or-failed">) )"
+      R"(("TimeoutStopUSec" <t 5000000>) )"
+      R"(("ExecStart" <a(sasb) [("/libexec/session-host" ["/libexec/session-host" "/run/web's $$HOME"] false)]>) )"
+      R"(("ExecStopPost" <a(sasb) [("/libexec/recorder" ["/libexec/recorder" "/run/web's $$HOME"] false)]>) )"
+      R"(("PermissionsStartOnly" <b true>) )"
+      R"(("Type" <s "notify">) )"
+      R"(("NotifyAccess" <s "main">) )"
+      R"(("StandardInput" <s "null">) )"
+      R"(("StandardOutput" <s "null">) )"
+      R"(("StandardError" <s "null">) )"
+      R"(("OOMPolicy" <s "continue">)] [])");
 }
 
 TEST_F(StartTest, ATimeLimitGoesAsMicroseconds) {
@@ -54,13 +55,12 @@ TEST_F(StartTest, AScopeIsAskedForWithItsProcess) {
   spec.unit = "agentctl-web.scope";
   spec.process = 4711;
   EXPECT_TRUE(start(spec).started);
-  EXPECT_EQ(only_start().arguments,
-            R"("agentctl-web.scope" "fail" [)"
-            R"(("Description" <s "agentctl session abcdefghij: npm">) )"
-            R"(("Slice" <s "agentctl-shop.slice">) )"
-            R"(("CollectMode" <s "inactive-or-failed">) )"
-            R"(("TimeoutStopUSec" <t 5000000>) )"
-            R"(("PIDs" <au [4711]>)] [])");
+  EXPECT_EQ(only_start().arguments, R"("agentctl-web.scope" "fail" [)"
+                                    R"(("Description" <s "agentctl session abcdefghij: npm">) )"
+                                    R"(("Slice" <s "agentctl-shop.slice">) )"
+                                    R"(("CollectMode" <s "inactive-or-failed">) )"
+                                    R"(("TimeoutStopUSec" <t 5000000>) )"
+                                    R"(("PIDs" <au [4711]>)] [])");
 }
 
 TEST_F(StartTest, ASystemServiceIsAskedForOnTheSystemBus) {
@@ -106,8 +106,8 @@ TEST_F(StartTest, TheEndOfSomebodyElsesJobDoesNotCount) {
 
 TEST_F(StartTest, EachResultOfAJobIsTold) {
   for (const std::string result :
-       {"done", "canceled", "timeout", "failed", "dependency", "skipped", "invalid", "assert", "unsupported", "collected",
-        "once", "frozen", "concurrency", "a result of next year"}) {
+       {"done", "canceled", "timeout", "failed", "dependency", "skipped", "invalid", "assert", "unsupported",
+        "collected", "once", "frozen", "concurrency", "a result of next year"}) {
     systemd_.on("StartTransientUnit", end_job_with(result));
     const StartResult answer = start(service_spec());
     EXPECT_EQ(answer.job_result, result);

@@ -101,7 +101,8 @@ TEST(UnitProperties, CommandLinesHideTheirDollarsFromSystemd) {
   UnitSpec spec = service();
   spec.host = {"/libexec/session-host", "/home/$USER/${x}"};
   const Properties properties = unit_properties(spec, ManagerScope::user);
-  EXPECT_TRUE(properties.at(4) == (UnitProperty{"ExecStart", ExecLine{{"/libexec/session-host", "/home/$$USER/$${x}"}}}));
+  EXPECT_TRUE(properties.at(4) ==
+              (UnitProperty{"ExecStart", ExecLine{{"/libexec/session-host", "/home/$$USER/$${x}"}}}));
 }
 
 TEST(UnitProperties, OfAScopeHaveItsProcessAndNothingOfAService) {
@@ -110,8 +111,9 @@ TEST(UnitProperties, OfAScopeHaveItsProcessAndNothingOfAService) {
   spec.process = 4711;
   spec.ttl = 1h;
   for (const ManagerScope scope : {ManagerScope::user, ManagerScope::system})
-    expect_properties(unit_properties(spec, scope), common() + Properties{{"RuntimeMaxUSec", std::uint64_t{3'600'000'000}},
-                                                                          {"PIDs", std::vector<std::uint32_t>{4711}}});
+    expect_properties(unit_properties(spec, scope),
+                      common() + Properties{{"RuntimeMaxUSec", std::uint64_t{3'600'000'000}},
+                                            {"PIDs", std::vector<std::uint32_t>{4711}}});
 }
 
 TEST(UnitProperties, AreShownAsSystemctlShowsThem) {
@@ -122,8 +124,7 @@ TEST(UnitProperties, AreShownAsSystemctlShowsThem) {
   EXPECT_EQ(to_text({"A", std::uint64_t{5'000'000}}), "A=5000000");
   EXPECT_EQ(to_text({"A", std::string("a\033b")}), "A=a\\x1bb");
   EXPECT_EQ(to_text({"PIDs", std::vector<std::uint32_t>{1, 2}}), "PIDs=1 2");
-  EXPECT_EQ(to_text({"ExecStart", ExecLine{{"/bin/echo", "it's", "$x"}}}),
-            "ExecStart=/bin/echo 'it'\\''s' '$x'");
+  EXPECT_EQ(to_text({"ExecStart", ExecLine{{"/bin/echo", "it's", "$x"}}}), "ExecStart=/bin/echo 'it'\\''s' '$x'");
 }
 
 }  // namespace

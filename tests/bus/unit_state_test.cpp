@@ -41,14 +41,13 @@ TEST_F(UnitStateTest, EachStateOfAUnitIsOneActivity) {
     const char* sub;
     Activity activity;
   };
-  for (const Case& row : {Case{"active", "running", Activity::active}, Case{"active", "exited", Activity::active},
-                          Case{"reloading", "reload", Activity::active}, Case{"refreshing", "refresh", Activity::active},
-                          Case{"activating", "start", Activity::activating},
-                          Case{"activating", "auto-restart", Activity::restarting},
-                          Case{"deactivating", "stop-sigterm", Activity::deactivating},
-                          Case{"deactivating", "stop-post", Activity::deactivating},
-                          Case{"failed", "failed", Activity::failed}, Case{"inactive", "dead", Activity::inactive},
-                          Case{"a state of next year", "", Activity::inactive}}) {
+  for (const Case& row :
+       {Case{"active", "running", Activity::active}, Case{"active", "exited", Activity::active},
+        Case{"reloading", "reload", Activity::active}, Case{"refreshing", "refresh", Activity::active},
+        Case{"activating", "start", Activity::activating}, Case{"activating", "auto-restart", Activity::restarting},
+        Case{"deactivating", "stop-sigterm", Activity::deactivating},
+        Case{"deactivating", "stop-post", Activity::deactivating}, Case{"failed", "failed", Activity::failed},
+        Case{"inactive", "dead", Activity::inactive}, Case{"a state of next year", "", Activity::inactive}}) {
     systemd_.set_unit({.name = "agentctl-web.service", .active_state = row.active, .sub_state = row.sub});
     EXPECT_EQ(engine_.list().at(0).activity, row.activity) << row.active;
     EXPECT_EQ(engine_.inspect("agentctl-web.service").value().state.activity, row.activity) << row.active;

@@ -168,7 +168,8 @@ TEST(SpanOption, ThatIsNoneIsRefusedByItsName) {
 }
 
 TEST(Help, IsPrintedWithOptionsAndExamplesEvenBesideAMistake) {
-  for (const auto& words : std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"--nope", "-h"}, {"-fh"}, {"-h", "cmd"}}) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"--help"}, {"-h"}, {"--nope", "-h"}, {"-fh"}, {"-h", "cmd"}}) {
     testing::internal::CaptureStdout();
     EXPECT_THROW(run_line(words), HelpShown) << words.front();
     const std::string text = testing::internal::GetCapturedStdout();

@@ -21,22 +21,28 @@ TEST(ForTerminal, LetsColorsAndTabsThroughAndNothingElseThatSteers) {
       {"\033[1;38;5;200mx", "\033[1;38;5;200mx\033[0m"},
       {"\033[4:3mx", "\033[4:3mx\033[0m"},
       {"\033[mx", "\033[mx\033[0m"},
-      {"\033[2J", "\\x1b[2J"},                          // clears the screen
-      {"\033[10;10H", "\\x1b[10;10H"},                  // moves the cursor
-      {"\033[?25l", "\\x1b[?25l"},                      // hides it
-      {"\033]0;title\a", "\\x1b]0;title\\x07"},         // sets the title
+      {"\033[2J", "\\x1b[2J"},                                       // clears the screen
+      {"\033[10;10H", "\\x1b[10;10H"},                               // moves the cursor
+      {"\033[?25l", "\\x1b[?25l"},                                   // hides it
+      {"\033]0;title\a", "\\x1b]0;title\\x07"},                      // sets the title
       {"\033]52;c;cGF5bG9hZA==\a", "\\x1b]52;c;cGF5bG9hZA==\\x07"},  // writes to the clipboard
-      {"\033[6n", "\\x1b[6n"},                          // makes the terminal type
-      {"\033c", "\\x1b" "c"},                           // resets it
-      {"\033P1;2qx\033\\", "\\x1bP1;2qx\\x1b\\"},       // sixel
-      {"\033[31", "\\x1b[31"},                          // unfinished
+      {"\033[6n", "\\x1b[6n"},                                       // makes the terminal type
+      {"\033c",
+       "\\x1b"
+       "c"},                                       // resets it
+      {"\033P1;2qx\033\\", "\\x1bP1;2qx\\x1b\\"},  // sixel
+      {"\033[31", "\\x1b[31"},                     // unfinished
       {"\033[31\033[2Jm", "\\x1b[31\\x1b[2Jm"},
       {"\033[" + std::string(40, '1') + "m", "\\x1b[" + std::string(40, '1') + "m"},
       {"50%\r100%", "50%\\x0d100%"},
       {"dos line\r", "dos line"},
       {"a\bb", "a\\x08b"},
-      {"\xC2\x9B" "2J", "\\x9b2J"},  // CSI as one character
-      {"\x9B" "2J", "\uFFFD2J"},     // CSI as one byte
+      {"\xC2\x9B"
+       "2J",
+       "\\x9b2J"},  // CSI as one character
+      {"\x9B"
+       "2J",
+       "\uFFFD2J"},  // CSI as one byte
       {"\x7f", "\\x7f"},
       {std::string("a\0b", 3), "a\\x00b"},
       {"\xFF\xFE", "\uFFFD\uFFFD"},
@@ -115,8 +121,12 @@ TEST_F(LogPrinterTest, PrintsAnObjectALineForPrograms) {
 }
 
 TEST_F(LogPrinterTest, GivesTheBytesOfALineThatIsNoUtf8) {
-  const std::vector<std::pair<std::string, std::string>> table{
-      {"\xFF", "/w=="}, {"\xFF\xFE", "//4="}, {"\xFF\xFE\xFD", "//79"}, {"a\xFF" "b\xFE", "Yf9i/g=="}};
+  const std::vector<std::pair<std::string, std::string>> table{{"\xFF", "/w=="},
+                                                               {"\xFF\xFE", "//4="},
+                                                               {"\xFF\xFE\xFD", "//79"},
+                                                               {"a\xFF"
+                                                                "b\xFE",
+                                                                "Yf9i/g=="}};
   for (const auto& [bytes, base64] : table)
     EXPECT_THAT(print(json(), {line(bytes)}), HasSubstr("\"base64\":\"" + base64 + "\"")) << base64;
   EXPECT_THAT(print(json(), {line("\xFF")}), HasSubstr("\"text\":\"\uFFFD\""));

@@ -38,7 +38,8 @@ std::string printed_error(const Error& error, bool json) {
 TEST(PrintError, IsASentenceAndAHint) {
   EXPECT_EQ(printed_error(sample_error(), false),
             "agentctl: cannot start session 'web': a session of that name lives\nhint: agentctl status web\n");
-  EXPECT_EQ(printed_error(Error({.code = ErrorCode::failed, .context = "no", .object = {}, .reason = {}, .hint = {}}), false),
+  EXPECT_EQ(printed_error(Error({.code = ErrorCode::failed, .context = "no", .object = {}, .reason = {}, .hint = {}}),
+                          false),
             "agentctl: no\n");
 }
 
@@ -75,14 +76,18 @@ TEST(ColorOfState, TellsGoodFromBad) {
 
 TEST(Bytes, AreWrittenAsSystemctlDoes) {
   const std::vector<std::pair<std::uint64_t, std::string>> table{
-      {0, "0B"}, {1023, "1023B"}, {1024, "1.0K"}, {1536, "1.5K"}, {12'897'485, "12.3M"}, {1ULL << 30, "1.0G"}, {1ULL << 50, "1.0P"}};
+      {0, "0B"},           {1023, "1023B"}, {1024, "1.0K"}, {1536, "1.5K"}, {12'897'485, "12.3M"}, {1ULL << 30, "1.0G"},
+      {1ULL << 50, "1.0P"}};
   for (const auto& [bytes, text] : table) EXPECT_EQ(format_bytes(bytes), text);
   EXPECT_EQ(format_bytes(UINT64_MAX), "16384.0P");
 }
 
 TEST(CpuTime, IsRounded) {
-  const std::vector<std::pair<std::uint64_t, std::string>> table{
-      {0, "0ms"}, {999'999'999, "999ms"}, {1'234'000'000, "1.2s"}, {59'900'000'000, "59.9s"}, {123'000'000'000, "2min 3s"}};
+  const std::vector<std::pair<std::uint64_t, std::string>> table{{0, "0ms"},
+                                                                 {999'999'999, "999ms"},
+                                                                 {1'234'000'000, "1.2s"},
+                                                                 {59'900'000'000, "59.9s"},
+                                                                 {123'000'000'000, "2min 3s"}};
   for (const auto& [ns, text] : table) EXPECT_EQ(format_cpu(ns), text);
 }
 

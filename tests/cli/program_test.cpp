@@ -58,7 +58,8 @@ TEST_F(Program, ShowsTheHelpOfEveryVerbWithExamples) {
     EXPECT_EQ(run({name, "--help"}), 0) << name;
     EXPECT_THAT(out, StartsWith("Usage: agentctl " + name)) << name;
     EXPECT_THAT(out, HasSubstr("\nExamples:\n  agentctl " + name)) << name;
-    for (const char* option : {"--user", "--system", "--json", "--no-color"}) EXPECT_THAT(out, HasSubstr(option)) << name;
+    for (const char* option : {"--user", "--system", "--json", "--no-color"})
+      EXPECT_THAT(out, HasSubstr(option)) << name;
     EXPECT_EQ(err, "") << name;
   }
 }
@@ -68,7 +69,8 @@ TEST_F(Program, RefusesAnUnknownOptionOfEveryVerb) {
     const std::string name(verb.name);
     EXPECT_EQ(run({name, "--no-such-option", "web", "1min"}), 2) << name;
     EXPECT_EQ(out, "") << name;
-    EXPECT_THAT(err, AllOf(StartsWith("agentctl: "), HasSubstr("--no-such-option"), HasSubstr("hint: agentctl " + name + " --help\n")))
+    EXPECT_THAT(err, AllOf(StartsWith("agentctl: "), HasSubstr("--no-such-option"),
+                           HasSubstr("hint: agentctl " + name + " --help\n")))
         << name;
   }
 }

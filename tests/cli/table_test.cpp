@@ -22,7 +22,13 @@ const std::vector<Column>& columns() {
 
 const std::vector<std::vector<Cell>>& rows() {
   static const std::vector<std::vector<Cell>> all{
-      {{"web"}, {"running", Color::green}, {""}, {"shop"}, {"3d 4h"}, {"12.5M"}, {"npm run dev -- --port=3000", Color::dim}},
+      {{"web"},
+       {"running", Color::green},
+       {""},
+       {"shop"},
+       {"3d 4h"},
+       {"12.5M"},
+       {"npm run dev -- --port=3000", Color::dim}},
       {{"build-é"}, {"failed", Color::red}, {"killed by SIGSEGV (core dumped)"}, {""}, {"5s"}, {""}, {"make"}},
   };
   return all;
@@ -89,7 +95,8 @@ TEST_F(Table, KeepsItsFirstColumnsHoweverNarrowTheTerminalIs) {
 }
 
 TEST_F(Table, LeavesOutColumnsInWhichNothingStands) {
-  EXPECT_EQ(format_table({{.title = "NAME"}, {.title = "EMPTY"}, {.title = "X", .right = true}}, {{{"a"}, {""}, {"1"}}}, 80),
+  EXPECT_EQ(format_table({{.title = "NAME"}, {.title = "EMPTY"}, {.title = "X", .right = true}}, {{{"a"}, {""}, {"1"}}},
+                         80),
             "NAME  X\n"
             "a     1\n");
 }
@@ -100,10 +107,11 @@ TEST_F(Table, WithoutRowsIsItsTitles) {
 
 TEST_F(Table, PaintsCellsWithoutMovingThem) {
   allow_color(true);
-  EXPECT_EQ(format_table(columns(), {rows().front()}, std::nullopt),
-            "\033[1mNAME\033[0m  \033[1mSTATE\033[0m    \033[1mPROJECT\033[0m    \033[1mAGE\033[0m  \033[1mMEMORY\033[0m  "
-            "\033[1mCOMMAND\033[0m\n"
-            "web   \033[32mrunning\033[0m  shop     3d 4h   12.5M  \033[2mnpm run dev -- --port=3000\033[0m\n");
+  EXPECT_EQ(
+      format_table(columns(), {rows().front()}, std::nullopt),
+      "\033[1mNAME\033[0m  \033[1mSTATE\033[0m    \033[1mPROJECT\033[0m    \033[1mAGE\033[0m  \033[1mMEMORY\033[0m  "
+      "\033[1mCOMMAND\033[0m\n"
+      "web   \033[32mrunning\033[0m  shop     3d 4h   12.5M  \033[2mnpm run dev -- --port=3000\033[0m\n");
 }
 
 TEST_F(Table, HasTheSameTextWithAndWithoutColors) {

@@ -311,6 +311,14 @@ TEST(LostSession, TellsOneThatRanFromOneThatNeverDid) {
             "it was never started: the agentctl that asked for it was gone");
 }
 
+TEST(LostSession, ThatSomebodyAskedToStopWasStopped) {
+  Record record = sample_record();
+  stop_with_reason(record);
+  EXPECT_EQ(decide_lost(record, {}, record.boot_id, {}).state, State::stopped);
+  EXPECT_EQ(decide_lost(record, {}, record.boot_id, {}).reason, "stopped by ann: wrong branch");
+  EXPECT_EQ(decide_lost(record, {}, "another boot", {}).state, State::lost) << "the reboot may have come first";
+}
+
 TEST(LostSession, KeepsHowTheCommandEndedWhenTheHostSawIt) {
   HostNote note;
   note.started_at = sample_time(1);

@@ -25,7 +25,8 @@ const std::vector<Group>& groups() {
        {"CLAUDECODE", "CLAUDE_CODE_SESSION", "CLAUDE_CODE_ENTRYPOINT", "MCP_SESSION_ID"},
        false},
       {"everything that begins with CLAUDECODE_ is dropped", {"CLAUDECODE_X", "CLAUDECODE_"}, false},
-      {"everything that begins with CLAUDE_CODE_ is dropped", {"CLAUDE_CODE_X", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_"},
+      {"everything that begins with CLAUDE_CODE_ is dropped",
+       {"CLAUDE_CODE_X", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_"},
        false},
       {"login and shell of the agent are kept although the prefix says otherwise",
        {"CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_GIT_BASH_PATH"},
@@ -53,9 +54,9 @@ const std::vector<Group>& groups() {
         "MCP_SESSION_ID_2", "GIT_DIR", "LISTEN", "NODE_ENV"},
        true},
       {"what systemd told the caller's own unit is dropped",
-       {"NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "MANAGERPID", "SYSTEMD_EXEC_PID", "LISTEN_FDS", "LISTEN_PID",
-        "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "MAINPID", "RUNTIME_DIRECTORY", "STATE_DIRECTORY",
-        "MEMORY_PRESSURE_WATCH"},
+       {"NOTIFY_SOCKET", "INVOCATION_ID", "JOURNAL_STREAM", "MANAGERPID", "SYSTEMD_EXEC_PID", "LISTEN_FDS",
+        "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID", "MAINPID", "RUNTIME_DIRECTORY",
+        "STATE_DIRECTORY", "MEMORY_PRESSURE_WATCH"},
        false},
       {"the caller's own session of agentctl is dropped",
        {"AGENTCTL_SESSION", "AGENTCTL_NAME", "AGENTCTL_UNIT", "AGENTCTL_PROJECT"},
@@ -88,8 +89,9 @@ TEST(SessionEnvironment, IsTheCallersWithoutWhatIsDropped) {
 TEST(SessionEnvironment, OfNothingIsNothing) { EXPECT_THAT(clean_environment({}), IsEmpty()); }
 
 TEST(MinimalEnvironment, HasTheBasicsThatAreSet) {
-  const Environment caller{{"HOME", "/h"}, {"PATH", "/bin"}, {"TERM", ""},          {"SECRET", "x"}, {"USER", "ann"},
-                           {"LANG", "C"},  {"LC_ALL", "C"},  {"HTTP_PROXY", "p:1"}, {"SHELL", "/bin/sh"}};
+  const Environment caller{{"HOME", "/h"},  {"PATH", "/bin"},      {"TERM", ""},
+                           {"SECRET", "x"}, {"USER", "ann"},       {"LANG", "C"},
+                           {"LC_ALL", "C"}, {"HTTP_PROXY", "p:1"}, {"SHELL", "/bin/sh"}};
   EXPECT_THAT(minimal_environment(caller),
               ElementsAre(Pair("HOME", "/h"), Pair("LANG", "C"), Pair("PATH", "/bin"), Pair("SHELL", "/bin/sh"),
                           Pair("TERM", ""), Pair("USER", "ann")));

@@ -118,8 +118,8 @@ TEST(UnitDescription, ShowsTheProgramOnlyAndNothingThatSteersATerminal) {
 
 TEST(UnitDescription, OfAnotherProgramHasNoId) {
   for (const char* text : {"", "agentctl session ", "agentctl session abcdefghij2", "agentctl session ABCDEFGHIJ23: x",
-                           "agentctl session abcdefghij01: x", "session abcdefghij23: x", " agentctl session abcdefghij23",
-                           "agentctl session 2bcdefghij23: x"})
+                           "agentctl session abcdefghij01: x", "session abcdefghij23: x",
+                           " agentctl session abcdefghij23", "agentctl session 2bcdefghij23: x"})
     EXPECT_EQ(id_from_description(text), std::nullopt) << text;
 }
 

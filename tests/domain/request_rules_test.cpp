@@ -20,7 +20,8 @@ struct Refusal {
 
 const std::vector<Refusal>& refusals() {
   static const std::vector<Refusal> table{
-      {"an empty name", [](auto& r) { r.name = ""; }, "-n", "'' is not 1 to 64 of a-z 0-9 -", "agentctl run -n session"},
+      {"an empty name", [](auto& r) { r.name = ""; }, "-n", "'' is not 1 to 64 of a-z 0-9 -",
+       "agentctl run -n session"},
       {"a name with upper case", [](auto& r) { r.name = "My App"; }, "-n", "'My App' is not 1 to 64",
        "agentctl run -n my-app"},
       {"a name that looks like an option", [](auto& r) { r.name = "-x"; }, "-n", "'-x' is not", "agentctl run -n x"},
@@ -33,26 +34,45 @@ const std::vector<Refusal>& refusals() {
        "'reconcile' is the name of agentctl's own unit", "choose another name"},
       {"no command", [](auto& r) { r.command.clear(); }, "COMMAND", "there is no command to run",
        "agentctl run -- COMMAND [ARG...]"},
-      {"an empty command", [](auto& r) { r.command = {"", "x"}; }, "COMMAND", "there is no command to run",
-       "agentctl run -- COMMAND [ARG...]"},
-      {"an argument that execve cannot take", [](auto& r) { r.command = {"cat", std::string(131'072, 'x')}; }, "COMMAND",
-       "argument 1 has 131072 bytes; the kernel takes at most 131071", "pass it in a file"},
+      {"an empty command",
+       [](auto& r) {
+         r.command = {"", "x"};
+       },
+       "COMMAND", "there is no command to run", "agentctl run -- COMMAND [ARG...]"},
+      {"an argument that execve cannot take",
+       [](auto& r) {
+         r.command = {"cat", std::string(131'072, 'x')};
+       },
+       "COMMAND", "argument 1 has 131072 bytes; the kernel takes at most 131071", "pass it in a file"},
       {"a project with a space", [](auto& r) { r.project = "My Shop"; }, "--project", "'My Shop' is not 1 to 64",
        "--project my-shop"},
       {"a project that begins with a hyphen", [](auto& r) { r.project = "-x"; }, "--project", "'-x' is not",
        "--project x"},
-      {"a project that begins with a dot", [](auto& r) { r.project = ".x"; }, "--project", "'.x' is not", "--project x"},
+      {"a project that begins with a dot", [](auto& r) { r.project = ".x"; }, "--project", "'.x' is not",
+       "--project x"},
       {"a project that is too long", [](auto& r) { r.project = std::string(65, 'p'); }, "--project", "'ppp",
        "--project " + std::string(40, 'p')},
       {"a group with a slash", [](auto& r) { r.group = "a/b"; }, "--group", "'a/b' is not", "--group a-b"},
-      {"an agent with a newline", [](auto& r) { r.agent = "a\nb"; }, "--agent", "must be at most 256 bytes of UTF-8", ""},
+      {"an agent with a newline", [](auto& r) { r.agent = "a\nb"; }, "--agent", "must be at most 256 bytes of UTF-8",
+       ""},
       {"an agent that is no UTF-8", [](auto& r) { r.agent = "\xFF"; }, "--agent", "must be at most 256 bytes", ""},
       {"a work item that is too long", [](auto& r) { r.work_item = std::string(257, 'w'); }, "--work-item",
        "must be at most 256 bytes", ""},
-      {"a label without a key", [](auto& r) { r.labels = {{"", "v"}}; }, "--label", "the key '' is not 1 to 64", ""},
-      {"a label whose key has a space", [](auto& r) { r.labels = {{"a b", "v"}}; }, "--label", "the key 'a b' is not", ""},
-      {"a label whose value steers the terminal", [](auto& r) { r.labels = {{"k", "\x1b]0;x\a"}}; }, "--label",
-       "must be at most 256 bytes", ""},
+      {"a label without a key",
+       [](auto& r) {
+         r.labels = {{"", "v"}};
+       },
+       "--label", "the key '' is not 1 to 64", ""},
+      {"a label whose key has a space",
+       [](auto& r) {
+         r.labels = {{"a b", "v"}};
+       },
+       "--label", "the key 'a b' is not", ""},
+      {"a label whose value steers the terminal",
+       [](auto& r) {
+         r.labels = {{"k", "\x1b]0;x\a"}};
+       },
+       "--label", "must be at most 256 bytes", ""},
       {"too many labels",
        [](auto& r) {
          for (int i = 0; i <= 64; ++i) r.labels["k" + std::to_string(i)] = "v";

@@ -35,7 +35,8 @@ Record full_record() {
   record.attempt = 3;
   record.earlier_attempts = {sample_end(State::restarting, 10), sample_end(State::failed, 20)};
   record.expires_at = sample_time(5000);
-  record.stop = StopRequest{.by = {.uid = 1, .user = "bob", .pid = 8, .command = "zsh"}, .reason = "why", .at = sample_time(7)};
+  record.stop =
+      StopRequest{.by = {.uid = 1, .user = "bob", .pid = 8, .command = "zsh"}, .reason = "why", .at = sample_time(7)};
   record.restart_by = Asker{.uid = 2, .user = "eve", .pid = 9, .command = "sh"};
   record.end = sample_end(State::failed);
   record.end->exit = {.code = {}, .signal = 11, .result = "core-dump"};
@@ -141,8 +142,13 @@ TEST(RecordJson, KeepsBytesThatAreNoUtf8) {
   Record record = sample_record();
   std::string all;
   for (int byte = 1; byte < 256; ++byte) all += static_cast<char>(byte);
-  record.request.command = {"/bin/\xFF", all, "\xC3", "é\xC3", "\xE2\x82\xAC\xE2\x82", "00\xFF"
-                                                                                          "00",
+  record.request.command = {"/bin/\xFF",
+                            all,
+                            "\xC3",
+                            "é\xC3",
+                            "\xE2\x82\xAC\xE2\x82",
+                            "00\xFF"
+                            "00",
                             ""};
   record.request.cwd = "/tmp/\x80";
   record.request.env_file = "\xFE";
@@ -171,8 +177,10 @@ TEST(RecordJson, TakesNullForMissing) {
 }
 
 TEST(RecordJson, OfAnotherSchemaIsRefused) {
-  for (const char* schema : {"{\"schema\":2", "{\"schema\":0", "{\"schema\":\"1\"", "{\"schema\":1.5", "{\"schema\":null"})
-    EXPECT_EQ(thrown_by([&] { parse_record(spoiled(full_record(), "{\"schema\":1", schema)); }).object(), "schema") << schema;
+  for (const char* schema :
+       {"{\"schema\":2", "{\"schema\":0", "{\"schema\":\"1\"", "{\"schema\":1.5", "{\"schema\":null"})
+    EXPECT_EQ(thrown_by([&] { parse_record(spoiled(full_record(), "{\"schema\":1", schema)); }).object(), "schema")
+        << schema;
   EXPECT_THAT(thrown_by([&] { parse_record(spoiled(full_record(), "{\"schema\":1", "{\"schema\":2")); }).reason(),
               HasSubstr("another agentctl version"));
 }
@@ -232,15 +240,17 @@ TEST(RecordJson, WithAWrongTypeIsRefusedByTheFieldsName) {
 
 TEST(RecordJson, ThatIsNoJsonIsRefused) {
   const std::string json = to_json(full_record());
-  for (const std::string& text : {std::string(), std::string("null"), std::string("[]"), std::string("\"x\""),
-                                  std::string("{"), std::string("{}"), json + "x", json + json, "\xEF\xBB\xBF" + json,
-                                  std::string(100, '\0')})
+  for (const std::string& text :
+       {std::string(), std::string("null"), std::string("[]"), std::string("\"x\""), std::string("{"),
+        std::string("{}"), json + "x", json + json, "\xEF\xBB\xBF" + json, std::string(100, '\0')})
     EXPECT_THROW(parse_record(text), Error) << text;
   for (std::size_t length = 0; length + 2 < json.size(); ++length)
     EXPECT_THROW(parse_record(std::string_view(json).substr(0, length)), Error) << length;
 }
 
-TEST(RecordJson, ThatIsNoUtf8IsRefused) { EXPECT_THROW(parse_record(spoiled(full_record(), "shop", "sh\xFFp")), Error); }
+TEST(RecordJson, ThatIsNoUtf8IsRefused) {
+  EXPECT_THROW(parse_record(spoiled(full_record(), "shop", "sh\xFFp")), Error);
+}
 
 TEST(RecordJson, NestedDeeplyIsRefusedAndCannotExhaustTheStack) {
   const auto nested = [](std::size_t depth) {
@@ -307,8 +317,8 @@ TEST(HostNoteJson, IsReadBack) {
 
 TEST(HostNoteJson, ThatSomebodyElseWroteIsChecked) {
   for (const char* json : {"", "[]", R"({"pid":0})", R"({"pid":-5})", R"({"pid":4294967296})", R"({"exit_code":300})",
-                           R"({"exit_signal":0})", R"({"started_at":-1})", R"({"start_error":{}})", R"({"core_dumped":1})",
-                           R"({"log_lost":-1})", R"({"started_at":"2026-01-01T00:00:00Z"})"})
+                           R"({"exit_signal":0})", R"({"started_at":-1})", R"({"start_error":{}})",
+                           R"({"core_dumped":1})", R"({"log_lost":-1})", R"({"started_at":"2026-01-01T00:00:00Z"})"})
     EXPECT_THROW(parse_host_note(json), Error) << json;
 }
 

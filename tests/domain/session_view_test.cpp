@@ -46,7 +46,8 @@ TEST(SessionState, IsDerivedFromTheRecordAndTheUnit) {
       {"the unit is active", sample_record(), unit_is(Activity::active), State::running, "", false},
       {"the unit is active and the record lost", sample_record(), unrecorded(Activity::active), State::running,
        "its record was lost; shown from the unit", false},
-      {"the unit stops and nobody said why", sample_record(), unit_is(Activity::deactivating), State::stopping, "", false},
+      {"the unit stops and nobody said why", sample_record(), unit_is(Activity::deactivating), State::stopping, "",
+       false},
       {"the unit stops because somebody asked", stopping(), unit_is(Activity::deactivating), State::stopping,
        "stop asked for by ann", false},
       {"a stop was asked for and has not begun", stopping(), unit_is(Activity::active), State::running, "", false},
@@ -73,8 +74,8 @@ TEST(SessionState, IsDerivedFromTheRecordAndTheUnit) {
 
 TEST(SessionState, OfARecordWithAnEndIsFinalWhateverTheUnitDoes) {
   Record record = sample_record();
-  for (const State state : {State::exited, State::failed, State::stopped, State::expired, State::cancelled, State::parked,
-                            State::lost}) {
+  for (const State state :
+       {State::exited, State::failed, State::stopped, State::expired, State::cancelled, State::parked, State::lost}) {
     record.end = sample_end(state);
     record.end->reason = "as it was";
     for (const Activity activity : {Activity::inactive, Activity::activating, Activity::active, Activity::deactivating,
@@ -100,8 +101,8 @@ TEST(SessionState, HasAWordThatIsReadBack) {
 TEST(SessionState, IsTerminalFromExitedOn) {
   for (const State state : {State::queued, State::starting, State::running, State::stopping, State::restarting})
     EXPECT_FALSE(is_terminal(state)) << to_string(state);
-  for (const State state : {State::exited, State::failed, State::stopped, State::expired, State::cancelled, State::parked,
-                            State::lost})
+  for (const State state :
+       {State::exited, State::failed, State::stopped, State::expired, State::cancelled, State::parked, State::lost})
     EXPECT_TRUE(is_terminal(state)) << to_string(state);
 }
 

@@ -17,38 +17,36 @@ class DryRunTest : public OutputTest {
     const auto at = text.find(lead);
     return at == std::string::npos ? "" : text.substr(at + lead.size(), 12);
   }
-  std::string command_lines(const std::string& id) const {
-    const std::string folder = path("run/agentctl/") + id;
-    return "  ExecStart=" AGENTCTL_TEST_LIBEXEC_DIR "/session-host " + folder +
-           "\n  ExecStopPost=" AGENTCTL_TEST_LIBEXEC_DIR "/recorder " + folder + "\n";
-  }
 };
 
 TEST_F(DryRunTest, ShowsTheUnitAndMakesNothing) {
   const Outcome outcome = agentctl({"run", "--dry-run", "-n", "web", "--", "sleep", "60"});
-  const std::string id = id_in(outcome.out);
-  EXPECT_THAT(outcome, ended_with(0,
-                                  "agentctl-web.service\n"
-                                  "  Description=agentctl session " + id + ": sleep\n"
-                                  "  Slice=agentctl-_1.slice\n"
-                                  "  CollectMode=inactive-or-failed\n"
-                                  "  TimeoutStopUSec=5000000\n" +
-                                      command_lines(id) +
-                                      "  PermissionsStartOnly=yes\n"
-                                      "  Type=notify\n"
-                                      "  NotifyAccess=main\n"
-                                      "  StandardInput=null\n"
-                                      "  StandardOutput=null\n"
-                                      "  StandardError=null\n"
-                                      "  OOMPolicy=continue\n",
-                                  ""));
+  constexpr const char* expected = R"(agentctl-web.service
+  Description=agentctl session {id}: sleep
+  Slice=agentctl-_1.slice
+  CollectMode=inactive-or-failed
+  TimeoutStopUSec=5000000
+  ExecStart={libexec}/session-host {run}/agentctl/{id}
+  ExecStopPost={libexec}/recorder {run}/agentctl/{id}
+  PermissionsStartOnly=yes
+  Type=notify
+  NotifyAccess=main
+  StandardInput=null
+  StandardOutput=null
+  StandardError=null
+  OOMPolicy=continue
+)";
+  const std::map<std::string, std::string> values{{"id", id_in(outcome.out)},
+                                                  {"libexec", AGENTCTL_TEST_LIBEXEC_DIR},
+                                                  {"run", path("run")}};
+  EXPECT_THAT(outcome, ended_with(0, filled(expected, values), ""));
   EXPECT_FALSE(exists(path("state/agentctl")));
   EXPECT_FALSE(exists(path("run/agentctl")));
 }
 
 TEST_F(DryRunTest, ShowsWhatTheOptionsChange) {
-  const Outcome outcome = agentctl({"run", "--dry-run", "-n", "web", "-p", "my-shop", "--ttl", "15min", "--stop-timeout",
-                                    "1min", "--", "/bin/sleep", "60"});
+  const Outcome outcome = agentctl({"run", "--dry-run", "-n", "web", "-p", "my-shop", "--ttl", "15min",
+                                    "--stop-timeout", "1min", "--", "/bin/sleep", "60"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_THAT(outcome.out, HasSubstr(": sleep\n"
                                      "  Slice=agentctl-my\\x2dshop.slice\n"

@@ -13,8 +13,8 @@ using testing::StartsWith;
 /// Without any bus: help needs none.
 using HelpTest = OutputTest;
 
-const Words verbs{"run",  "list",    "status", "logs", "stop",  "wait",      "kill",
-                  "restart", "extend", "rm",   "prune", "reconcile", "doctor"};
+const Words verbs{"run",     "list",   "status", "logs",  "stop",      "wait",  "kill",
+                  "restart", "extend", "rm",     "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -93,9 +93,9 @@ TEST_F(HelpTest, NothingInTheHelpIsTooWideOrEndsInSpaces) {
 
 TEST_F(HelpTest, EachVerbHasTheOptionsThatScriptsRelyOn) {
   const std::map<std::string, Words> promised{
-      {"run", {"-n,", "-C,", "-e,", "--env-file", "--clean-env", "--ttl", "--stop-timeout", "-p,", "--group", "--agent",
-               "--work-item", "--label", "--port", "-d,--detach", "--wait", "-f,--follow", "--scope", "--stdout",
-               "--stderr", "--dry-run"}},
+      {"run", {"-n,",    "-C,",         "-e,",     "--env-file",  "--clean-env", "--ttl",    "--stop-timeout",
+               "-p,",    "--group",     "--agent", "--work-item", "--label",     "--port",   "-d,--detach",
+               "--wait", "-f,--follow", "--scope", "--stdout",    "--stderr",    "--dry-run"}},
       {"list", {"-a,", "-p,", "--group", "--state"}},
       {"logs", {"-f,", "-n,", "--since", "--stream stdout|stderr "}},
       {"stop", {"-p,", "--group", "--all", "--reason", "--timeout"}},
@@ -129,7 +129,8 @@ TEST_F(HelpTest, TheExamplesAreNoUsageErrors) {
 }
 
 TEST_F(HelpTest, HelpComesBeforeWhateverElseIsWrong) {
-  for (const Words& words : {Words{"status", "--help"}, Words{"list", "--help", "--bogus"}, Words{"stop", "-h", "--all", "web"}})
+  for (const Words& words :
+       {Words{"status", "--help"}, Words{"list", "--help", "--bogus"}, Words{"stop", "-h", "--all", "web"}})
     EXPECT_THAT(agentctl_alone(words), ended_with(0, StartsWith("Usage: agentctl " + words.front()), IsEmpty()));
 }
 

@@ -33,7 +33,8 @@ TEST_F(HousekeepingTest, PruneForgetsWhatEndedLongAgo) {
   add_ended(record_of("then", 24h * 8), State::exited, "exited with status 0", 0);
   add_ended(record_of("yesterday", 25h), State::exited, "exited with status 0", 0);
   EXPECT_THAT(agentctl({"prune"}), ended_with(0, "forgot 1 session that ended more than 1w ago\n", ""));
-  EXPECT_THAT(agentctl({"prune", "--older-than", "1d"}), ended_with(0, "forgot 1 session that ended more than 1d ago\n", ""));
+  EXPECT_THAT(agentctl({"prune", "--older-than", "1d"}),
+              ended_with(0, "forgot 1 session that ended more than 1d ago\n", ""));
   EXPECT_THAT(agentctl({"prune", "--older-than", "infinity"}),
               ended_with(0, "forgot 0 sessions that ended more than infinity ago\n", ""));
   const Outcome outcome = agentctl({"prune", "--json", "--older-than", "0"});
@@ -64,20 +65,25 @@ TEST_F(HousekeepingTest, WhatHasEndedCannotBeSignalledOrExtended) {
   add_ended(record_of("web"), State::exited, "exited with status 0", 0);
   add_live(record_of("api"));
   EXPECT_THAT(agentctl({"kill", "api", "web"}),
-              ended_with(4, "", error_text("cannot signal session 'web': it has ended (exited)", "agentctl status web")));
+              ended_with(4, "",
+                         error_text("cannot signal session 'web': it has ended (exited)", "agentctl status web")));
   EXPECT_THAT(systemd.calls("KillUnit"), IsEmpty());
   EXPECT_THAT(agentctl({"extend", "web", "1h"}),
-              ended_with(4, "", error_text("cannot extend session 'web': it has ended (exited)", "agentctl status web")));
+              ended_with(4, "",
+                         error_text("cannot extend session 'web': it has ended (exited)", "agentctl status web")));
 }
 
 TEST_F(HousekeepingTest, ExtendNeedsATimeLimitAndAHost) {
   add_live(record_of("web"));
-  EXPECT_THAT(agentctl({"extend", "web", "1h"}), ended_with(4, "", error_text("cannot extend session 'web': it has no time limit")));
+  EXPECT_THAT(agentctl({"extend", "web", "1h"}),
+              ended_with(4, "", error_text("cannot extend session 'web': it has no time limit")));
   Record limited = record_of("api");
   limited.request.ttl = 1h;
   add_live(limited);
   EXPECT_THAT(agentctl({"extend", "api", "1h"}),
-              ended_with(4, "", error_text("cannot extend session 'api': its session host does not answer", "agentctl status api")));
+              ended_with(4, "",
+                         error_text("cannot extend session 'api': its session host does not answer",
+                                    "agentctl status api")));
 }
 
 TEST_F(HousekeepingTest, RestartOfALiveSessionIsSystemdsRestart) {
@@ -85,9 +91,10 @@ TEST_F(HousekeepingTest, RestartOfALiveSessionIsSystemdsRestart) {
   EXPECT_THAT(agentctl({"restart", "web"}), ended_with(0, "web: running, attempt 1\n", ""));
   EXPECT_THAT(systemd.calls("RestartUnit"), SizeIs(1));
   EXPECT_THAT(agentctl({"restart", "-e", "A=1", "web"}),
-              ended_with(2, "", error_text("cannot restart session 'web': -e is for sessions that have ended; a live one "
-                                           "keeps its own",
-                                           "agentctl stop web")));
+              ended_with(2, "",
+                         error_text("cannot restart session 'web': -e is for sessions that have ended; a live one "
+                                    "keeps its own",
+                                    "agentctl stop web")));
 }
 
 TEST_F(HousekeepingTest, RestartOfAnEndedSessionStartsANewOneOfItsName) {
@@ -103,9 +110,10 @@ TEST_F(HousekeepingTest, RestartAsksForTheValuesThatWereNotKept) {
   record.request.env_keys = {"TOKEN="};
   add_ended(record, State::failed, "exited with status 3", 3);
   EXPECT_THAT(agentctl({"restart", "web"}),
-              ended_with(1, "", error_text("cannot restart session 'web': it was started with -e TOKEN=..., and values are "
-                                           "not kept",
-                                           "agentctl restart -e TOKEN=VALUE web")));
+              ended_with(1, "",
+                         error_text("cannot restart session 'web': it was started with -e TOKEN=..., and values are "
+                                    "not kept",
+                                    "agentctl restart -e TOKEN=VALUE web")));
   EXPECT_THAT(agentctl({"restart", "-e", "TOKEN=x", "web"}), ended_with(0, "web: running, attempt 1\n", ""));
 }
 
@@ -113,12 +121,15 @@ TEST_F(HousekeepingTest, ARestartThatSystemdCannotDoIsToldWithItsJobsResult) {
   add_live(record_of("web"));
   systemd.on("RestartUnit", end_job_with("timeout"));
   EXPECT_THAT(agentctl({"restart", "web"}),
-              ended_with(1, "", error_text("cannot restart session 'web': systemd job result 'timeout'", "agentctl status web")));
+              ended_with(1, "",
+                         error_text("cannot restart session 'web': systemd job result 'timeout'",
+                                    "agentctl status web")));
 }
 
 TEST_F(HousekeepingTest, LogsOfASessionWithoutOutputAreEmpty) {
   add_ended(record_of("web"), State::exited, "exited with status 0", 0);
-  for (const Words& options : {Words{}, Words{"-f"}, Words{"-n", "5"}, Words{"--json"}, Words{"--since", "1h", "--stream", "stderr"}}) {
+  for (const Words& options :
+       {Words{}, Words{"-f"}, Words{"-n", "5"}, Words{"--json"}, Words{"--since", "1h", "--stream", "stderr"}}) {
     Words words{"logs", "web"};
     words.insert(words.end(), options.begin(), options.end());
     EXPECT_THAT(agentctl(words), ended_with(0, "", ""));
@@ -131,8 +142,9 @@ TEST_F(HousekeepingTest, AScopeSessionHasNoLog) {
   record.unit = "agentctl-web.scope";
   add_ended(record, State::exited, "exited with status 0", 0);
   EXPECT_THAT(agentctl({"logs", "web"}),
-              ended_with(1, "", error_text("there is no log of session 'web': it was started with --scope, so its output "
-                                           "went to its own terminal")));
+              ended_with(1, "",
+                         error_text("there is no log of session 'web': it was started with --scope, so its output "
+                                    "went to its own terminal")));
 }
 
 TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
@@ -140,9 +152,9 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
   add_ended(record_of("old"), State::exited, "exited with status 0", 0);
   EXPECT_THAT(agentctl({"__complete", "live"}), ended_with(0, "web\n", ""));
   EXPECT_THAT(agentctl({"__complete", "ended"}), ended_with(0, "old\n", ""));
-  EXPECT_THAT(agentctl({"__complete", "verbs"}),
-              ended_with(0,
-                         "run\nlist\nstatus\nlogs\nstop\nwait\nkill\nrestart\nextend\nrm\nprune\nreconcile\ndoctor\n", ""));
+  EXPECT_THAT(
+      agentctl({"__complete", "verbs"}),
+      ended_with(0, "run\nlist\nstatus\nlogs\nstop\nwait\nkill\nrestart\nextend\nrm\nprune\nreconcile\ndoctor\n", ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));
   EXPECT_THAT(agentctl({"__complete", "rubbish"}), ended_with(0, "", ""));
 }
@@ -156,12 +168,13 @@ TEST_F(HousekeepingTest, CompletionNeedsNoBus) {
 TEST_F(HousekeepingTest, WithoutABusEachVerbThatNeedsOneIsUnreachable) {
   add_live(record_of("web"));
   bus.kill();
-  const std::string message = error_text("cannot reach your systemd user manager over 'unix:path=" + path("run/bus") +
-                                             "': Connection refused",
-                                         "sudo loginctl enable-linger " + own_user() + "   (then it runs without a login)");
-  for (const Words& words : {Words{"list"}, Words{"status", "web"}, Words{"logs", "web"}, Words{"stop", "web"}, Words{"stop", "--all"},
-                             Words{"wait", "web"}, Words{"kill", "web"}, Words{"restart", "web"}, Words{"extend", "web", "1h"},
-                             Words{"rm", "web"}, Words{"reconcile"}, Words{"run", "true"}})
+  const std::string message =
+      error_text("cannot reach your systemd user manager over 'unix:path=" + path("run/bus") + "': Connection refused",
+                 "sudo loginctl enable-linger " + own_user() + "   (then it runs without a login)");
+  for (const Words& words :
+       {Words{"list"}, Words{"status", "web"}, Words{"logs", "web"}, Words{"stop", "web"}, Words{"stop", "--all"},
+        Words{"wait", "web"}, Words{"kill", "web"}, Words{"restart", "web"}, Words{"extend", "web", "1h"},
+        Words{"rm", "web"}, Words{"reconcile"}, Words{"run", "true"}})
     EXPECT_THAT(agentctl(words), ended_with(6, "", message)) << words.front();
   EXPECT_THAT(registry().live(), SizeIs(1));
 }
@@ -170,7 +183,8 @@ TEST_F(HousekeepingTest, DoctorTellsAFindingALine) {
   const Outcome outcome = agentctl({"doctor"});
   EXPECT_THAT(outcome.out, HasSubstr("ok       systemd         version 252.39-1~deb12u1\n"));
   EXPECT_THAT(outcome.out, HasSubstr("ok       runtime folder  " + path("run") + "\n"));
-  EXPECT_THAT(outcome.out, HasSubstr("ok       registry        " + path("state/agentctl") + ", 0 live and 0 ended sessions\n"));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("ok       registry        " + path("state/agentctl") + ", 0 live and 0 ended sessions\n"));
   const Outcome json = agentctl({"doctor", "--json"});
   EXPECT_EQ(json.status, outcome.status);
   const auto findings = boost::json::parse(json.out);

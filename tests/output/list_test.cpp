@@ -38,10 +38,10 @@ TEST_F(ListTest, OfNothingSaysSo) {
 
 TEST_F(ListTest, ShowsWhatLivesOldestFirst) {
   add_four();
-  EXPECT_THAT(agentctl({"list"}), ended_with(0,
-                                             "NAME  STATE     PROJECT      AGE      LEFT  COMMAND\n"
-                                             "web   running   shop     2h 5min  1h 55min  npm run 'dev server'\n"
-                                             "api   starting  shop     1h 3min            sleep 60\n",
+  EXPECT_THAT(agentctl({"list"}), ended_with(0, R"(NAME  STATE     PROJECT      AGE      LEFT  COMMAND
+web   running   shop     2h 5min  1h 55min  npm run 'dev server'
+api   starting  shop     1h 3min            sleep 60
+)",
                                              ""));
   EXPECT_EQ(systemd.calls("ListUnitsByPatterns").size(), 1);
 }
@@ -49,12 +49,12 @@ TEST_F(ListTest, ShowsWhatLivesOldestFirst) {
 TEST_F(ListTest, WithAllShowsHowTheOthersEnded) {
   add_four();
   EXPECT_THAT(agentctl({"list", "-a"}),
-              ended_with(0,
-                         "NAME   STATE     WHY                           PROJECT        AGE      LEFT  COMMAND\n"
-                         "older  stopped   stopped by ann: wrong branch           1w 1d ago            sleep 60\n"
-                         "old    failed    exited with status 3                   3d 1h ago            sleep 60\n"
-                         "web    running                                 shop       2h 5min  1h 55min  npm run 'dev server'\n"
-                         "api    starting                                shop       1h 3min            sleep 60\n",
+              ended_with(0, R"(NAME   STATE     WHY                           PROJECT        AGE      LEFT  COMMAND
+older  stopped   stopped by ann: wrong branch           1w 1d ago            sleep 60
+old    failed    exited with status 3                   3d 1h ago            sleep 60
+web    running                                 shop       2h 5min  1h 55min  npm run 'dev server'
+api    starting                                shop       1h 3min            sleep 60
+)",
                          ""));
 }
 
@@ -65,8 +65,7 @@ TEST_F(ListTest, IsFiltered) {
     words.insert(words.end(), filter.begin(), filter.end());
     std::string text;
     const auto sessions = boost::json::parse(agentctl(words).out);
-    for (const auto& session : sessions.as_array())
-      text += std::string(session.at("name").as_string()) + " ";
+    for (const auto& session : sessions.as_array()) text += std::string(session.at("name").as_string()) + " ";
     return text;
   };
   EXPECT_EQ(names({}), "web api ");
@@ -81,11 +80,11 @@ TEST_F(ListTest, IsFiltered) {
 }
 
 // The keys that scripts may rely on, in the order in which the manual has them.
-const Words session_keys{"id",         "name",       "unit",       "scope",      "state",         "reason",   "healthy",
-                         "command",    "cwd",        "project",    "group",      "agent",         "work_item", "labels",
-                         "ports",      "attrs",      "pid",        "invocation_id", "boot_id",    "attempt",  "restarts",
-                         "created_at", "started_at", "ready_at",   "ended_at",   "expires_at",    "ttl_s",    "exit",
-                         "stopped_by", "usage",      "log_lost",   "health"};
+const Words session_keys{"id",         "name",       "unit",     "scope",         "state",      "reason",    "healthy",
+                         "command",    "cwd",        "project",  "group",         "agent",      "work_item", "labels",
+                         "ports",      "attrs",      "pid",      "invocation_id", "boot_id",    "attempt",   "restarts",
+                         "created_at", "started_at", "ready_at", "ended_at",      "expires_at", "ttl_s",     "exit",
+                         "stopped_by", "usage",      "log_lost", "health"};
 
 Words keys_of(const boost::json::value& value) {
   Words keys;
@@ -115,27 +114,25 @@ TEST_F(ListTest, InJsonALiveSessionIsExactlyThis) {
   record.request.ports = {3000, 3001};
   record.request.ttl = 1min + 500ms;
   add_live(record);
-  EXPECT_THAT(
-      agentctl({"list", "--json"}),
-      ended_with(0,
-                 R"([{"id":")" + record.id +
-                     R"(","name":"web","unit":"agentctl-web.service","scope":"user","state":"running","reason":null,)"
-                     R"("healthy":null,"command":["sleep","60"],"cwd":")" + path("work") +
-                     R"(","project":"shop","group":null,"agent":"claude","work_item":null,"labels":{"tier":"a \"b\""},)"
-                     R"("ports":[3000,3001],"attrs":{},"pid":4711,"invocation_id":"0123456789abcdef0123456789abcdef",)"
-                     R"("boot_id":")" + boot_id() +
-                     R"(","attempt":1,"restarts":0,"created_at":"2026-01-31T12:00:00.250Z",)"
-                     R"("started_at":"2026-01-31T12:00:00.250Z","ready_at":"2026-01-31T12:00:00.250Z","ended_at":null,)"
-                     R"("expires_at":"2026-01-31T12:01:00.750Z","ttl_s":6.05E1,)"
-                     R"("exit":{"code":null,"signal":null,"result":null},"stopped_by":null,)"
-                     R"("usage":{"cpu_ns":null,"memory_bytes":null,"memory_peak_bytes":null,"processes":null},)"
-                     R"("log_lost":0,"health":null}])" "\n",
-                 ""));
+  const std::string expected =
+      R"([{"id":"{id}","name":"web","unit":"agentctl-web.service","scope":"user","state":"running","reason":null,)"
+      R"("healthy":null,"command":["sleep","60"],"cwd":"{work}","project":"shop","group":null,"agent":"claude",)"
+      R"("work_item":null,"labels":{"tier":"a \"b\""},"ports":[3000,3001],"attrs":{},"pid":4711,)"
+      R"("invocation_id":"0123456789abcdef0123456789abcdef","boot_id":"{boot}","attempt":1,"restarts":0,)"
+      R"("created_at":"2026-01-31T12:00:00.250Z","started_at":"2026-01-31T12:00:00.250Z",)"
+      R"("ready_at":"2026-01-31T12:00:00.250Z","ended_at":null,"expires_at":"2026-01-31T12:01:00.750Z",)"
+      R"("ttl_s":6.05E1,"exit":{"code":null,"signal":null,"result":null},"stopped_by":null,)"
+      R"("usage":{"cpu_ns":null,"memory_bytes":null,"memory_peak_bytes":null,"processes":null},)"
+      R"("log_lost":0,"health":null}])";
+  EXPECT_THAT(agentctl({"list", "--json"}),
+              ended_with(0, filled(expected, {{"id", record.id}, {"work", path("work")}, {"boot", boot_id()}}) + "\n",
+                         ""));
 }
 
 TEST_F(ListTest, InJsonWhoStoppedIsTold) {
   Record record = record_of("web");
-  record.stop = StopRequest{.by = {.uid = 7, .user = "bob", .pid = 8, .command = "bash"}, .reason = "lunch", .at = now()};
+  record.stop =
+      StopRequest{.by = {.uid = 7, .user = "bob", .pid = 8, .command = "bash"}, .reason = "lunch", .at = now()};
   add_ended(record, State::stopped, "stopped by bob: lunch", std::nullopt);
   const auto session = boost::json::parse(agentctl({"status", "--json", "web"}).out);
   EXPECT_EQ(boost::json::serialize(session.at("stopped_by")),

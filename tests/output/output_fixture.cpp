@@ -101,14 +101,23 @@ void OutputOnBusTest::end(const Record& record, State state, const std::string& 
 
 std::string own_user() { return user_name(::getuid()); }
 
+std::string filled(std::string text, const std::map<std::string, std::string>& values) {
+  for (const auto& [key, value] : values) {
+    const std::string placeholder = "{" + key + "}";
+    for (auto at = text.find(placeholder); at != std::string::npos; at = text.find(placeholder, at + value.size()))
+      text.replace(at, placeholder.size(), value);
+  }
+  return text;
+}
+
 std::string error_text(const std::string& message, const std::string& hint) {
   return "agentctl: " + message + "\n" + (hint.empty() ? "" : "hint: " + hint + "\n");
 }
 
 testing::Matcher<Outcome> ended_with(int status, const testing::Matcher<std::string>& out,
                                      const testing::Matcher<std::string>& err) {
-  return testing::AllOf(testing::Field("status", &Outcome::status, status), testing::Field("stdout", &Outcome::out, out),
-                        testing::Field("stderr", &Outcome::err, err));
+  return testing::AllOf(testing::Field("status", &Outcome::status, status),
+                        testing::Field("stdout", &Outcome::out, out), testing::Field("stderr", &Outcome::err, err));
 }
 
 void PrintTo(const Outcome& outcome, std::ostream* stream) {

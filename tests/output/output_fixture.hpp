@@ -60,6 +60,9 @@ class OutputOnBusTest : public OutputTest {
 /// The name of whoever runs the tests, as agentctl gives it.
 std::string own_user();
 
+/// The text with each {key} replaced by its value, so that what is expected can be read as it is shown.
+std::string filled(std::string text, const std::map<std::string, std::string>& values);
+
 /// "agentctl: " and the message, and the hint when there is one.
 std::string error_text(const std::string& message, const std::string& hint = {});
 

@@ -111,8 +111,8 @@ Program::~Program() { kill_and_reap(pid_); }
 Outcome Program::finish() {
   Outcome outcome;
   const auto deadline = Clock::now() + patience;
-  std::array<pollfd, 2> set{{{.fd = out_.get(), .events = POLLIN, .revents = 0},
-                             {.fd = err_.get(), .events = POLLIN, .revents = 0}}};
+  std::array<pollfd, 2> set{
+      {{.fd = out_.get(), .events = POLLIN, .revents = 0}, {.fd = err_.get(), .events = POLLIN, .revents = 0}}};
   while (set[0].fd >= 0 || set[1].fd >= 0) {
     if (::poll(set.data(), set.size(), left_until(deadline)) == 0) {
       ADD_FAILURE() << "the program hangs; so far it printed:\n" << outcome.out << outcome.err;

@@ -21,7 +21,8 @@ class RunTest : public OutputOnBusTest {
     return records.empty() ? Record{} : records.front();
   }
   // The session starts, and has ended at once.
-  void end_when_started(State state, const std::string& reason, std::optional<int> code, std::optional<int> signal = {}) {
+  void end_when_started(State state, const std::string& reason, std::optional<int> code,
+                        std::optional<int> signal = {}) {
     systemd.on("StartTransientUnit", [=, this](Exchange& exchange) {
       exchange.proceed();
       end(only_record(), state, reason, code, signal);
@@ -55,9 +56,12 @@ TEST_F(RunTest, ANameIsMadeOfTheCommandWhenNoneIsGiven) {
 TEST_F(RunTest, WritesDownWhatWasAskedFor) {
   environment["TOKEN"] = "secret";
   make_directories(path("work/app"));
-  EXPECT_EQ(agentctl({"run", "-n", "web", "-C", "app", "-e", "A=1", "-e", "TOKEN", "--ttl", "1h", "--stop-timeout", "10s",
-                      "-p", "shop", "--group", "g", "--agent", "claude 4", "--work-item", "#12", "--label", "a=b",
-                      "--label", "c=d=e", "--port", "3000", "--port", "3001", "--stdout", "out.log", "sleep", "60"})
+  EXPECT_EQ(agentctl({"run",      "-n",          "web",   "-C",      "app",  "-e",
+                      "A=1",      "-e",          "TOKEN", "--ttl",   "1h",   "--stop-timeout",
+                      "10s",      "-p",          "shop",  "--group", "g",    "--agent",
+                      "claude 4", "--work-item", "#12",   "--label", "a=b",  "--label",
+                      "c=d=e",    "--port",      "3000",  "--port",  "3001", "--stdout",
+                      "out.log",  "sleep",       "60"})
                 .status,
             0);
   const Record record = only_record();
@@ -86,11 +90,11 @@ TEST_F(RunTest, WhatFollowsTheCommandIsTheCommands) {
   };
   put_file(path("work/-odd"), "#!/bin/sh\n", 0755);
   environment["PATH"] = path("work") + ":/usr/bin:/bin";
-  for (const Case& row : {Case{{"sleep", "-n", "--json"}, {"sleep", "-n", "--json"}},
-                          Case{{"sh", "-c", "exit 3", "--", "-x"}, {"sh", "-c", "exit 3", "--", "-x"}},
-                          Case{{"--", "sh", "--user"}, {"sh", "--user"}},
-                          Case{{"--", "-odd", "--help"}, {"-odd", "--help"}},
-                          Case{{"-n", "x", "--", "sh", "--", "x"}, {"sh", "--", "x"}}}) {
+  for (const Case& row :
+       {Case{{"sleep", "-n", "--json"}, {"sleep", "-n", "--json"}},
+        Case{{"sh", "-c", "exit 3", "--", "-x"}, {"sh", "-c", "exit 3", "--", "-x"}},
+        Case{{"--", "sh", "--user"}, {"sh", "--user"}}, Case{{"--", "-odd", "--help"}, {"-odd", "--help"}},
+        Case{{"-n", "x", "--", "sh", "--", "x"}, {"sh", "--", "x"}}}) {
     Words words{"run"};
     words.insert(words.end(), row.words.begin(), row.words.end());
     const Outcome outcome = agentctl(words);
@@ -103,7 +107,8 @@ TEST_F(RunTest, WhatFollowsTheCommandIsTheCommands) {
 }
 
 TEST_F(RunTest, InJsonIsTheSessionAsOneObject) {
-  for (const Words& words : {Words{"--json", "run", "-n", "web", "sleep", "60"}, Words{"run", "--json", "-n", "api", "sleep", "60"}}) {
+  for (const Words& words :
+       {Words{"--json", "run", "-n", "web", "sleep", "60"}, Words{"run", "--json", "-n", "api", "sleep", "60"}}) {
     const Outcome outcome = agentctl(words);
     EXPECT_EQ(outcome.status, 0);
     EXPECT_EQ(outcome.err, "");
@@ -115,8 +120,9 @@ TEST_F(RunTest, InJsonIsTheSessionAsOneObject) {
 
 TEST_F(RunTest, ANameThatALiveSessionHasIsAConflict) {
   add_live(record_of("web"));
-  EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-              ended_with(4, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
+  EXPECT_THAT(
+      agentctl({"run", "-n", "web", "--", "sleep", "60"}),
+      ended_with(4, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
   EXPECT_THAT(systemd.calls("StartTransientUnit"), IsEmpty());
 }
 
@@ -127,8 +133,9 @@ TEST_F(RunTest, ANameThatAnEndedSessionHadIsFree) {
 
 TEST_F(RunTest, AUnitOfThatNameThatIsNotInTheRegistryIsAConflictToo) {
   systemd.set_unit({.name = "agentctl-web.service", .description = "somebody else's"});
-  EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-              ended_with(4, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
+  EXPECT_THAT(
+      agentctl({"run", "-n", "web", "--", "sleep", "60"}),
+      ended_with(4, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
   EXPECT_THAT(registry().live(), IsEmpty());
   EXPECT_THAT(runtime().ids(), IsEmpty());
 }
@@ -136,7 +143,8 @@ TEST_F(RunTest, AUnitOfThatNameThatIsNotInTheRegistryIsAConflictToo) {
 TEST_F(RunTest, WhatPolicyForbidsIsNotPermittedAndLeavesNothing) {
   systemd.on("StartTransientUnit", refuse_with("org.freedesktop.DBus.Error.AccessDenied", "Permission denied"));
   EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-              ended_with(5, "", error_text("cannot start session 'web': Permission denied", "agentctl --user, or as root")));
+              ended_with(5, "",
+                         error_text("cannot start session 'web': Permission denied", "agentctl --user, or as root")));
   EXPECT_THAT(registry().live(), IsEmpty());
   EXPECT_THAT(registry().ended(), IsEmpty());
   EXPECT_THAT(runtime().ids(), IsEmpty());
@@ -147,25 +155,30 @@ TEST_F(RunTest, ACommandThatTheHostCannotExecuteEndsWithItsStatus) {
     int code;
     const char* reason;
   };
-  for (const Case& row : {Case{127, "cannot run './x': no interpreter '/bin/nope'"}, Case{126, "cannot run './x': Exec format error"}}) {
+  for (const Case& row :
+       {Case{127, "cannot run './x': no interpreter '/bin/nope'"}, Case{126, "cannot run './x': Exec format error"}}) {
     fail_to_start(row.reason, row.code, "failed");
     EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-                ended_with(row.code, "", error_text(std::string("cannot start session 'web': ") + row.reason, "agentctl status web")));
+                ended_with(row.code, "",
+                           error_text(std::string("cannot start session 'web': ") + row.reason,
+                                      "agentctl status web")));
   }
 }
 
 TEST_F(RunTest, ASessionThatDoesNotBecomeReadyHasFailed) {
   fail_to_start("did not start in time", std::nullopt, "timeout");
   EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-              ended_with(1, "", error_text("cannot start session 'web': did not start in time", "agentctl status web")));
+              ended_with(1, "",
+                         error_text("cannot start session 'web': did not start in time", "agentctl status web")));
 }
 
 TEST_F(RunTest, AJobThatSystemdDropsHasFailedAndTheRecordSaysSo) {
   systemd.on("StartTransientUnit", end_job_with("canceled"));
   EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-              ended_with(1, "", error_text("cannot start session 'web': it was never started: the agentctl that asked for "
-                                           "it was gone",
-                                           "agentctl status web")));
+              ended_with(1, "",
+                         error_text("cannot start session 'web': it was never started: the agentctl that asked for "
+                                    "it was gone",
+                                    "agentctl status web")));
   EXPECT_THAT(registry().live(), IsEmpty());
   ASSERT_EQ(registry().ended().size(), 1);
 }
@@ -175,8 +188,9 @@ TEST_F(RunTest, ABusThatDiesMeanwhileIsUnreachableAndTheRecordStays) {
   Program program(start_of({"--user", "run", "-n", "web", "--", "sleep", "60"}));
   ASSERT_TRUE(systemd.wait_for_call("StartTransientUnit"));
   bus.kill();
-  EXPECT_THAT(program.finish(), ended_with(6, "", error_text("cannot start session 'web': the bus closed the connection",
-                                                             "agentctl doctor")));
+  EXPECT_THAT(program.finish(),
+              ended_with(6, "",
+                         error_text("cannot start session 'web': the bus closed the connection", "agentctl doctor")));
   EXPECT_EQ(only_record().request.name, "web");
 }
 
@@ -203,7 +217,9 @@ TEST_F(RunTest, WaitInJsonPrintsTheEndedSession) {
 TEST_F(RunTest, InTheForegroundAConflictIs125) {
   add_live(record_of("web"));
   EXPECT_THAT(agentctl({"run", "--wait", "-n", "web", "true"}),
-              ended_with(125, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
+              ended_with(125, "",
+                         error_text("cannot start session 'web': a session of that name lives",
+                                    "agentctl status web")));
 }
 
 TEST_F(RunTest, AScopeSessionRunsHereWithItsOwnStreamsAndStatus) {
@@ -216,7 +232,8 @@ TEST_F(RunTest, AScopeSessionRunsHereWithItsOwnStreamsAndStatus) {
 }
 
 TEST_F(RunTest, AScopeSessionTellsTheSignalThatKilledIt) {
-  EXPECT_THAT(agentctl({"run", "--scope", "-n", "here", "sh", "-c", "kill -KILL $$"}), ended_with(128 + SIGKILL, "", ""));
+  EXPECT_THAT(agentctl({"run", "--scope", "-n", "here", "sh", "-c", "kill -KILL $$"}),
+              ended_with(128 + SIGKILL, "", ""));
 }
 
 TEST_F(RunTest, AScopeSessionSeesWhoItIs) {

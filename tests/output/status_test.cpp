@@ -22,41 +22,51 @@ TEST_F(StatusTest, OfALiveSessionShowsAllThatIsKnown) {
   record.request.ports = {3000, 3001};
   record.request.ttl = 4h + 1min;
   add_live(record);
+  constexpr const char* expected = R"(web ({id})  running, for 2h 5min, 1h 55min left
+  command    npm run 'dev server'
+  folder     {work}
+  unit       agentctl-web.service (your user manager)
+  project    shop
+  group      front
+  agent      claude
+  work item  #12
+  labels     a=b c=d
+  ports      3000 3001
+  created    {created} by ann
+  ends       {ends}
+  processes  0
+  see also   systemctl --user status agentctl-web.service
+             journalctl --user -u agentctl-web.service
+)";
   EXPECT_THAT(agentctl({"status", "web"}),
               ended_with(0,
-                         "web (" + record.id + ")  running, for 2h 5min, 1h 55min left\n"
-                         "  command    npm run 'dev server'\n"
-                         "  folder     " + path("work") + "\n"
-                         "  unit       agentctl-web.service (your user manager)\n"
-                         "  project    shop\n"
-                         "  group      front\n"
-                         "  agent      claude\n"
-                         "  work item  #12\n"
-                         "  labels     a=b c=d\n"
-                         "  ports      3000 3001\n"
-                         "  created    " + format_local(record.created_at) + " by ann\n"
-                         "  ends       " + format_local(record.created_at + 4h + 1min) + "\n"
-                         "  processes  0\n"
-                         "  see also   systemctl --user status agentctl-web.service\n"
-                         "             journalctl --user -u agentctl-web.service\n",
+                         filled(expected, {{"id", record.id},
+                                           {"work", path("work")},
+                                           {"created", format_local(record.created_at)},
+                                           {"ends", format_local(record.created_at + 4h + 1min)}}),
                          ""));
 }
 
 TEST_F(StatusTest, OfAnEndedSessionTellsHowAndWhoStoppedIt) {
   Record record = record_of("web", 3h);
-  record.stop = StopRequest{.by = {.uid = 7, .user = "bob", .pid = 8, .command = "bash\033[2J"}, .reason = "wrong branch", .at = now()};
+  record.stop = StopRequest{.by = {.uid = 7, .user = "bob", .pid = 8, .command = "bash\033[2J"},
+                            .reason = "wrong branch",
+                            .at = now()};
   add_ended(record, State::stopped, "stopped by bob: wrong branch", std::nullopt);
-  EXPECT_THAT(agentctl({"status", "web"}),
-              ended_with(0,
-                         "web (" + record.id + ")  stopped, stopped by bob: wrong branch\n"
-                         "  command    sleep 60\n"
-                         "  folder     " + path("work") + "\n"
-                         "  unit       agentctl-web.service (your user manager)\n"
-                         "  created    " + format_local(record.created_at) + " by ann\n"
-                         "  ended      " + format_local(record.created_at) + "\n"
-                         "  stopped by bob (pid 8, bash\\x1b[2J): wrong branch\n"
-                         "  see also   journalctl --user -u agentctl-web.service\n",
-                         ""));
+  constexpr const char* expected = R"(web ({id})  stopped, stopped by bob: wrong branch
+  command    sleep 60
+  folder     {work}
+  unit       agentctl-web.service (your user manager)
+  created    {created} by ann
+  ended      {created}
+  stopped by bob (pid 8, bash\x1b[2J): wrong branch
+  see also   journalctl --user -u agentctl-web.service
+)";
+  EXPECT_THAT(agentctl({"status", "web"}), ended_with(0,
+                                                      filled(expected, {{"id", record.id},
+                                                                        {"work", path("work")},
+                                                                        {"created", format_local(record.created_at)}}),
+                                                      ""));
 }
 
 TEST_F(StatusTest, StatesAreThoseOfTheUnit) {
@@ -66,8 +76,9 @@ TEST_F(StatusTest, StatesAreThoseOfTheUnit) {
     const char* state;
   };
   const Record record = add_live(record_of("web"));
-  for (const Case& row : {Case{"active", "running", "running"}, Case{"activating", "start", "starting"},
-                          Case{"deactivating", "stop-sigterm", "stopping"}, Case{"activating", "auto-restart", "restarting"}}) {
+  for (const Case& row :
+       {Case{"active", "running", "running"}, Case{"activating", "start", "starting"},
+        Case{"deactivating", "stop-sigterm", "stopping"}, Case{"activating", "auto-restart", "restarting"}}) {
     systemd.set_unit({.name = record.unit,
                       .description = "agentctl session " + record.id + ": sleep",
                       .active_state = row.active,
@@ -114,12 +125,15 @@ TEST_F(StatusTest, WhatIsNotThereIsNotFound) {
   const Record record = add_live(record_of("web"));
   for (const std::string name : {"nope", "4711", "1", "we", "Web", "web ", "*", "../web"})
     for (const char* verb : {"status", "logs", "stop", "kill", "restart", "wait", "rm"})
-      EXPECT_THAT(agentctl({verb, name}), ended_with(3, "", error_text("no such session '" + name + "'", "agentctl list -a")));
-  EXPECT_THAT(agentctl({"extend", "nope", "1h"}), ended_with(3, "", error_text("no such session 'nope'", "agentctl list -a")));
+      EXPECT_THAT(agentctl({verb, name}),
+                  ended_with(3, "", error_text("no such session '" + name + "'", "agentctl list -a")));
+  EXPECT_THAT(agentctl({"extend", "nope", "1h"}),
+              ended_with(3, "", error_text("no such session 'nope'", "agentctl list -a")));
   EXPECT_THAT(agentctl({"--json", "status", "nope"}),
               ended_with(3, "",
                          R"({"error":{"code":"not-found","message":"no such session 'nope'","object":"nope",)"
-                         R"("reason":"","hint":"agentctl list -a"}})" "\n"));
+                         R"("reason":"","hint":"agentctl list -a"}})"
+                         "\n"));
 }
 
 TEST_F(StatusTest, ALiveUnitWhoseRecordIsLostIsShownFromTheUnit) {

@@ -62,8 +62,7 @@ TEST_F(StopTest, TakesSeveralNamesAProjectAGroupOrAll) {
               ended_with(0, "d: stopped, 0 processes, 0 left\ne: stopped, 0 processes, 0 left\n", ""));
   EXPECT_THAT(agentctl({"stop", "--group", "g", "-p", "shop"}), ended_with(0, "b: stopped, 0 processes, 0 left\n", ""));
   EXPECT_THAT(agentctl({"stop", "-p", "shop"}), ended_with(0, "a: stopped, 0 processes, 0 left\n", ""));
-  EXPECT_THAT(agentctl({"stop", "--all"}),
-              ended_with(0, AllOf(HasSubstr("c: stopped"), HasSubstr("f: stopped")), ""));
+  EXPECT_THAT(agentctl({"stop", "--all"}), ended_with(0, AllOf(HasSubstr("c: stopped"), HasSubstr("f: stopped")), ""));
   EXPECT_THAT(agentctl({"stop", "--all"}), ended_with(0, "nothing to stop\n", ""));
   EXPECT_THAT(registry().live(), IsEmpty());
 }
@@ -90,7 +89,8 @@ TEST_F(StopTest, AnInfiniteTimeoutIsAsGoodAsAnyOther) {
   add_live(record);
   EXPECT_THAT(agentctl({"stop", "web"}), ended_with(0, "web: stopped, 0 processes, 0 left\n", ""));
   add_live(record_of("api"));
-  EXPECT_THAT(agentctl({"stop", "--timeout", "infinity", "api"}), ended_with(0, "api: stopped, 0 processes, 0 left\n", ""));
+  EXPECT_THAT(agentctl({"stop", "--timeout", "infinity", "api"}),
+              ended_with(0, "api: stopped, 0 processes, 0 left\n", ""));
 }
 
 TEST_F(StopTest, WhatDoesNotEndWithinAShorterTimeoutIsKilled) {
@@ -117,8 +117,9 @@ TEST_F(StopTest, WhatEndedMeanwhileIsToldAsItEnded) {
 TEST_F(StopTest, WhatPolicyForbidsIsNotPermitted) {
   add_live(record_of("web"));
   systemd.on("StopUnit", refuse_with("org.freedesktop.DBus.Error.AccessDenied", "Permission denied"));
-  EXPECT_THAT(agentctl({"stop", "web"}),
-              ended_with(5, "", error_text("cannot stop 'agentctl-web.service': Permission denied", "agentctl --user, or as root")));
+  EXPECT_THAT(agentctl({"stop", "web"}), ended_with(5, "",
+                                                    error_text("cannot stop 'agentctl-web.service': Permission denied",
+                                                               "agentctl --user, or as root")));
 }
 
 TEST_F(StopTest, ABusThatDiesMeanwhileIsUnreachable) {

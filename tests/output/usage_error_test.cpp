@@ -26,7 +26,8 @@ const std::vector<Case>& cases() {
       {{"list", "--user", "--system"}, "--user and --system exclude each other", "agentctl list --help"},
       {{"list", "--state"}, "--state needs a value", "agentctl list --help"},
       {{"list", "--state", "dead"},
-       "'dead' is no state: queued starting running stopping restarting exited failed stopped expired cancelled parked lost",
+       "'dead' is no state: queued starting running stopping restarting exited failed stopped expired cancelled parked "
+       "lost",
        "agentctl list --help"},
       {{"list", "--json=x"}, "--json takes no value, such as 'x'", "agentctl list --help"},
       {{"status"}, "NAME is required", "agentctl status --help"},
@@ -35,11 +36,13 @@ const std::vector<Case>& cases() {
       {{"logs", "-n", "some", "web"}, "--lines takes a number, not 'some'", "agentctl logs --help"},
       {{"logs", "-n", "-5", "web"}, "--lines takes a number, not '-5'", "agentctl logs --help"},
       {{"logs", "--stream", "both", "web"}, "--stream: both not in {stdout,stderr}", "agentctl logs --help"},
-      {{"logs", "--since", "once", "web"}, "invalid '--since': 'once' is no time",
+      {{"logs", "--since", "once", "web"},
+       "invalid '--since': 'once' is no time",
        "10min (ago), '2026-01-31 13:00', 13:00 or 2026-01-31T12:00:00Z"},
       {{"stop"}, "nothing to stop: give a NAME, -p, --group or --all", "agentctl stop --help"},
       {{"stop", "--all", "web"}, "give NAMEs or one of -p, --group, --all, not both", "agentctl stop --help"},
-      {{"stop", "--timeout", "soon", "web"}, "invalid '--timeout': 'soon' is no time span",
+      {{"stop", "--timeout", "soon", "web"},
+       "invalid '--timeout': 'soon' is no time span",
        "90, 90s, 15min, 2h 30min, 1d or infinity (systemd.time(7))"},
       {{"wait"}, "NAME is required", "agentctl wait --help"},
       {{"wait", "--for", "rain", "web"}, "--for: rain not in {exit,ready,healthy}", "agentctl wait --help"},
@@ -48,20 +51,24 @@ const std::vector<Case>& cases() {
       {{"kill", "-s", "0", "web"}, "'0' is no signal: TERM, KILL, INT, HUP, USR1 ...", "agentctl kill --help"},
       {{"restart"}, "NAME is required", "agentctl restart --help"},
       {{"extend", "web"}, "SPAN is required", "agentctl extend --help"},
-      {{"extend", "web", "long"}, "invalid 'SPAN': 'long' is no time span",
+      {{"extend", "web", "long"},
+       "invalid 'SPAN': 'long' is no time span",
        "90, 90s, 15min, 2h 30min, 1d or infinity (systemd.time(7))"},
       {{"extend", "web", "0"}, "SPAN must be longer than 0", "agentctl extend --help"},
       {{"rm"}, "NAME is required", "agentctl rm --help"},
-      {{"prune", "--older-than", "old"}, "invalid '--older-than': 'old' is no time span",
+      {{"prune", "--older-than", "old"},
+       "invalid '--older-than': 'old' is no time span",
        "90, 90s, 15min, 2h 30min, 1d or infinity (systemd.time(7))"},
       {{"reconcile", "web"}, "unexpected argument 'web'", "agentctl reconcile --help"},
       {{"doctor", "-v"}, "unknown option '-v'", "agentctl doctor --help"},
       {{"run", "--bogus", "true"}, "unknown option '--bogus'", "agentctl run --help"},
       {{"run", "-n"}, "--name needs a value", "agentctl run --help"},
       {{"run", "-n", "a", "-n", "b", "true"}, "--name is given more than once", "agentctl run --help"},
-      {{"run", "--wait", "--follow", "true"}, "--detach, --wait, --follow and --scope exclude each other",
+      {{"run", "--wait", "--follow", "true"},
+       "--detach, --wait, --follow and --scope exclude each other",
        "agentctl run --help"},
-      {{"run", "-d", "--scope", "true"}, "--detach, --wait, --follow and --scope exclude each other",
+      {{"run", "-d", "--scope", "true"},
+       "--detach, --wait, --follow and --scope exclude each other",
        "agentctl run --help"},
   };
   return all;
@@ -99,8 +106,9 @@ TEST_F(UsageErrorTest, InJsonEachIsOneObjectOnStderr) {
 
 TEST_F(UsageErrorTest, JsonMayBeAskedForAfterWhatIsWrong) {
   EXPECT_THAT(agentctl({"frobnicate", "--json"}),
-              ended_with(2, "", "{\"error\":{\"code\":\"usage\",\"message\":\"unknown verb 'frobnicate'\",\"object\":\"\","
-                                "\"reason\":\"\",\"hint\":\"agentctl --help\"}}\n"));
+              ended_with(2, "",
+                         "{\"error\":{\"code\":\"usage\",\"message\":\"unknown verb 'frobnicate'\",\"object\":\"\","
+                         "\"reason\":\"\",\"hint\":\"agentctl --help\"}}\n"));
 }
 
 TEST_F(UsageErrorTest, AnErrorIsNotPaintedEvenOnATerminal) {

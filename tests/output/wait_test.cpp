@@ -63,11 +63,13 @@ TEST_F(WaitTest, GivesUpAtItsTimeout) {
   EXPECT_THAT(agentctl({"wait", "--timeout", "50ms", "web"}),
               ended_with(7, "", error_text("still waiting for 'web': not ended after 50ms", "agentctl status web")));
   EXPECT_THAT(agentctl({"wait", "--timeout", "50ms", "web", "api"}),
-              ended_with(7, "", error_text("still waiting for 'web, api': not ended after 50ms", "agentctl status web")));
+              ended_with(7, "",
+                         error_text("still waiting for 'web, api': not ended after 50ms", "agentctl status web")));
   EXPECT_THAT(agentctl({"--json", "wait", "--timeout", "0", "web"}),
               ended_with(7, "",
                          R"({"error":{"code":"timed-out","message":"still waiting for 'web': not ended after 0",)"
-                         R"("object":"web","reason":"not ended after 0","hint":"agentctl status web"}})" "\n"));
+                         R"("object":"web","reason":"not ended after 0","hint":"agentctl status web"}})"
+                         "\n"));
 }
 
 TEST_F(WaitTest, ForReadyIsOverWhenItRuns) {
@@ -83,8 +85,9 @@ TEST_F(WaitTest, ForReadyIsOverWhenItRuns) {
 TEST_F(WaitTest, ForHealthyNeedsAHealthCheck) {
   add_live(record_of("web"));
   EXPECT_THAT(agentctl({"wait", "--for", "healthy", "web"}),
-              ended_with(4, "", error_text("cannot wait for the health of session 'web': it has no health check",
-                                           "agentctl wait --for ready web")));
+              ended_with(4, "",
+                         error_text("cannot wait for the health of session 'web': it has no health check",
+                                    "agentctl wait --for ready web")));
 }
 
 TEST_F(WaitTest, InJsonPrintsTheSessionsAsTheyEnded) {

@@ -35,8 +35,12 @@ class RegistryTest : public testing::Test {
   std::string root = folder / "state/agentctl";
   Registry registry{root};
 
-  std::string live_file(const std::string& name, const std::string& id) const { return root + "/live/" + name + "." + id + ".json"; }
-  std::string ended_file(const std::string& name, const std::string& id) const { return root + "/ended/" + name + "." + id + ".json"; }
+  std::string live_file(const std::string& name, const std::string& id) const {
+    return root + "/live/" + name + "." + id + ".json";
+  }
+  std::string ended_file(const std::string& name, const std::string& id) const {
+    return root + "/ended/" + name + "." + id + ".json";
+  }
   std::vector<std::string> troubled() const {
     std::vector<std::string> paths;
     for (const RegistryTrouble& trouble : registry.troubles()) paths.push_back(trouble.path);
@@ -161,8 +165,8 @@ TEST_F(RegistryTest, TakesTheEndForTrueAfterACrashBetweenItsTwoSteps) {
 TEST_F(RegistryTest, LosesABrokenRecordAloneAndSaysSo) {
   registry.create(sample_record("web", web_id));
   registry.create(sample_record("api", api_id));
-  for (const std::string& garbage :
-       {std::string(), std::string("{"), std::string(100, '\0'), to_json(sample_record()).substr(0, 100), std::string("{}")}) {
+  for (const std::string& garbage : {std::string(), std::string("{"), std::string(100, '\0'),
+                                     to_json(sample_record()).substr(0, 100), std::string("{}")}) {
     put_file(live_file("web", web_id), garbage);
     Registry again(root);
     EXPECT_THAT(ids_of(again.live()), ElementsAre(api_id));
@@ -335,9 +339,8 @@ TEST_F(RegistryTest, EndsARecordOnceAmongSeveralWhoTry) {
   registry.create(sample_record());
   std::vector<ChildProcess> recorders;
   for (int i = 0; i < 8; ++i)
-    recorders.emplace_back([this](const ChildProcess::Ready&) {
-      return Registry(root).finish(sample_record(), sample_end()) ? 1 : 0;
-    });
+    recorders.emplace_back(
+        [this](const ChildProcess::Ready&) { return Registry(root).finish(sample_record(), sample_end()) ? 1 : 0; });
   int wrote = 0;
   for (ChildProcess& recorder : recorders) wrote += WEXITSTATUS(recorder.wait());
   EXPECT_EQ(wrote, 1);

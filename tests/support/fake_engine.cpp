@@ -54,7 +54,8 @@ void FakeEngine::meanwhile(std::string unit, std::function<void()> happens) {
 
 std::size_t FakeEngine::count(const std::string& call) const {
   std::size_t found = 0;
-  for (const std::string& made : calls) found += made == call || (call.ends_with(' ') && made.starts_with(call)) ? 1 : 0;
+  for (const std::string& made : calls)
+    found += made == call || (call.ends_with(' ') && made.starts_with(call)) ? 1 : 0;
   return found;
 }
 
@@ -122,7 +123,9 @@ Usage FakeEngine::usage(const std::string& group) {
   return found != usages.end() ? found->second : Usage{};
 }
 
-std::string FakeEngine::control_group(const std::string& slice, const std::string& unit) { return "/" + slice + "/" + unit; }
+std::string FakeEngine::control_group(const std::string& slice, const std::string& unit) {
+  return "/" + slice + "/" + unit;
+}
 
 std::vector<pid_t> FakeEngine::processes(const std::string& group) {
   const auto found = process_lists.find(group);

@@ -11,9 +11,7 @@ namespace agentctl {
 /// 12 letters: "aaaaaaaaaaab" for 'b'.
 inline std::string sample_id(char last) { return std::string(id_length - 1, 'a') + last; }
 
-inline TimePoint sample_time(std::int64_t seconds) {
-  return TimePoint(std::chrono::seconds(1'800'000'000 + seconds));
-}
+inline TimePoint sample_time(std::int64_t seconds) { return TimePoint(std::chrono::seconds(1'800'000'000 + seconds)); }
 
 /// A valid record of a service session that runs `sleep 60`.
 inline Record sample_record(const std::string& name = "web", const std::string& id = sample_id('b')) {

@@ -110,7 +110,7 @@ def test_a_second_live_session_of_the_name(agentctl):
     ["run", "--label", "novalue", "--", "true"], ["run", "--label", "=x", "--", "true"], ["run", "-p", "a b", "--", "true"],
     ["run", "-p", "../x", "--", "true"], ["run", "--group", "-x", "--", "true"], ["run", "--agent", "a\nb", "--", "true"],
     ["run", "--work-item", "x" * 257, "--", "true"], ["run", "--wait", "--scope", "--", "true"], ["run", "--", ""],
-    ["run", "--", "echo", "x" * 131_072], ["--user", "--system", "list"], ["list", "--user", "--system"],
+    ["--user", "--system", "list"], ["list", "--user", "--system"],
     ["list", "--state", "happy"], ["list", "extra"], ["status"], ["status", "a", "b"], ["logs"], ["logs", "-n", "-1", "a"],
     ["logs", "-n", "x", "a"], ["logs", "--stream", "stdin", "a"], ["stop"], ["wait"], ["wait", "--for", "christmas", "a"],
     ["wait", "--timeout", "x", "a"], ["kill"], ["extend"], ["extend", "a"], ["rm"], ["prune", "--older-than", "x"],
@@ -160,9 +160,9 @@ def test_no_manager_can_be_reached(user_agentctl):
 
 def test_a_user_may_not_start_anything_in_the_system_scope():
     tester = Agentctl(Account("tester"))
-    for arguments in (["run", "--", "true"], ["run", "--uid", "root", "--", "true"], ["run", "--scope", "--", "true"]):
+    for arguments, status in ((["run", "--", "true"], 5), (["run", "-C", "/", "--uid", "root", "--", "true"], 5), (["run", "--scope", "--", "true"], 125)):
         result = tester("--system", *arguments)
-        assert result.status in (5, 125) and not result.out, result
+        assert result.status == status and not result.out, result
         assert result.err.startswith("agentctl: ")
     assert not Agentctl(Account("root")).units()
 

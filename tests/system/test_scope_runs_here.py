@@ -146,9 +146,12 @@ def test_a_shells_job_control_works_in_it(agentctl):
         eventually(lambda: foreground_is(terminal, "sleep"), what="sleep in the foreground")
         terminal.send("\x1a")
         terminal.expect("Stopped")
-        terminal.send("kill %1; exit 5\r")
-        terminal.finish()
-    assert terminal.process.returncode == 5
+        terminal.send("fg\r")
+        eventually(lambda: terminal.read(0.01) and foreground_is(terminal, "sleep"), what="sleep in the foreground again")
+        terminal.send("\x03")
+        eventually(lambda: terminal.read(0.01) and foreground_is(terminal, "bash"), what="the shell in the foreground")
+        terminal.send("exit 5\r")
+        assert terminal.finish() == 5
 
 
 def foreground_is(terminal, name):
@@ -185,7 +188,7 @@ def test_the_waiting_agentctl_is_killed(agentctl):
     process.wait(5)
     assert agentctl.status("a")["pid"] == before["pid"] and agentctl.status("a")["state"] == "running"
     assert agentctl.ok("stop", "a") == "a: stopped, 1 process, 0 left\n"
-    assert agentctl.status("a")["state"] in ("stopped", "lost")
+    assert agentctl.status("a")["reason"] == f"stopped by {agentctl.account.name}"
     assert not is_alive(before["pid"])
 
 
