@@ -25,7 +25,7 @@ Error cannot_read(const std::string& path, const char* reason) {
   return Error({.code = ErrorCode::failed, .context = "cannot read", .object = path, .reason = reason, .hint = {}});
 }
 
-// Called when nothing could be read, so that what is no file is not taken for an empty one.
+// Called when nothing could be read, or too much, so that what is no file is not taken for one.
 void check_regular(int fd, const std::string& path, int read_error) {
   struct stat status {};
   if (::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) throw cannot_read(path, "not a regular file");
@@ -63,7 +63,10 @@ std::optional<std::string> read_file_at(int folder, const std::string& path, std
     if (n <= 0 && used == 0) check_regular(fd.get(), path, n < 0 ? errno : 0);
     if (n < 0) throw system_error("cannot read", path, errno);
     used += static_cast<std::size_t>(n);
-    if (used > limit) throw cannot_read(path, "the file is too large");
+    if (used > limit) {
+      check_regular(fd.get(), path, 0);  // /dev/zero has no end
+      throw cannot_read(path, "the file is too large");
+    }
     if (used < content.size()) break;
     content.resize(content.size() * 2);
   }
