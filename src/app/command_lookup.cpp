@@ -48,7 +48,8 @@ std::string find_command(const std::string& command, const std::string& cwd, con
     std::string candidate = absolute_path(path.substr(from, colon - from), cwd) + "/" + command;
     const int failed = executable_error(candidate);
     if (failed == 0) return candidate;
-    if (failed != ENOENT && failed != ENOTDIR && first_failure == ENOENT) first_failure = failed;
+    // In a folder of PATH that may not be searched, nothing has been found.
+    if (first_failure == ENOENT && ::access(candidate.c_str(), F_OK) == 0) first_failure = failed;
     from = colon + 1;
   }
   throw cannot_execute(command, first_failure);

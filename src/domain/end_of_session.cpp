@@ -66,6 +66,10 @@ Verdict ended_by_itself(const EndEvidence& evidence, const Exit& exit) {
     const bool dumped = evidence.exit_code == "dumped" || (evidence.note && evidence.note->core_dumped);
     return {State::failed, "killed by " + signal_name(*exit.signal) + (dumped ? " (core dumped)" : "")};
   }
+  // 200 to 249 are systemd's own (systemd.exec(5)), and no command has run without leaving a note.
+  if (!evidence.note && exit.code && *exit.code >= 200 && *exit.code < 250)
+    return {State::failed, "systemd could not execute its session host (status " + std::to_string(*exit.code) +
+                               "); agentctl doctor tells more"};
   if (exit.code == 0) return {State::exited, "exited with status 0"};
   if (exit.code) return {State::failed, "exited with status " + std::to_string(*exit.code)};
   return {State::failed, "systemd result '" + evidence.service_result + "'"};

@@ -51,8 +51,14 @@ bool RuntimeFolders::exists(const std::string& id) const { return ::access(folde
 
 bool RuntimeFolders::starter_alive(const std::string& id) const {
   const std::string path = folder(id) + "/" + lock_file;
-  if (::access(path.c_str(), F_OK) < 0) return false;
-  return !FileLock::try_acquire(path).has_value();
+  const auto is_there = [&] { return ::access(path.c_str(), F_OK) == 0; };
+  try {
+    return is_there() && !FileLock::try_acquire(path);
+  } catch (const Error&) {
+    // The session ended, and its folder went, between the look and the lock.
+    if (!is_there()) return false;
+    throw;
+  }
 }
 
 bool RuntimeFolders::is_abandoned(const std::string& id) const {

@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/command_lookup.hpp"
@@ -6,6 +7,7 @@
 #include "base/file.hpp"
 #include "domain/naming.hpp"
 #include "domain/session_json.hpp"
+#include "support/child_process.hpp"
 
 namespace agentctl {
 namespace {
@@ -98,6 +100,27 @@ TEST_F(PrepareLaunch, FindsTheCommandAsAShellWould) {
   EXPECT_EQ(prepare_launch(context, launch).launch.executable, folder / "bin/tool");
   context.environment.erase("PATH");
   EXPECT_EQ(prepare_launch(context, options({"env"})).launch.executable, "/usr/bin/env");
+}
+
+TEST_F(PrepareLaunch, FindsNothingInAFolderThatItMayNotSearch) {
+  make_directories(folder / "private");
+  for (const std::string& path : {folder.path(), folder / "bin"}) ::chmod(path.c_str(), 0755);
+  ::chmod((folder / "private").c_str(), 0);
+  ChildProcess stranger = as_stranger([&] {
+    const std::string path = (folder / "private") + ":" + (folder / "bin");
+    if (find_command("tool", "/", path) != folder / "bin/tool") return false;
+    const auto code_of = [&](const char* command) {
+      try {
+        find_command(command, "/", path);
+      } catch (const Error& error) {
+        return error.code();
+      }
+      return ErrorCode::failed;
+    };
+    return code_of("no-such-tool") == ErrorCode::command_not_found &&
+           code_of("notes") == ErrorCode::command_not_executable;
+  });
+  EXPECT_EQ(stranger.wait(), 0);
 }
 
 TEST_F(PrepareLaunch, FindsTheCommandInThePathThatTheSessionWillHave) {
@@ -213,6 +236,7 @@ TEST_F(PrepareLaunch, GivesAnotherUsersSessionThatUsersBasics) {
   context.environment["XDG_RUNTIME_DIR"] = "/run/user/0";
   LaunchOptions launch = options();
   launch.request.user = "0";
+  launch.request.cwd = folder.path();
   const PreparedLaunch prepared = prepare_launch(context, launch);
   EXPECT_EQ(prepared.spec.user, "root");
   EXPECT_EQ(prepared.owner, 0U);
@@ -220,6 +244,16 @@ TEST_F(PrepareLaunch, GivesAnotherUsersSessionThatUsersBasics) {
   EXPECT_EQ(value_of(prepared, "USER"), "root");
   EXPECT_EQ(value_of(prepared, "SECRET"), "(not set)");
   EXPECT_EQ(value_of(prepared, "XDG_RUNTIME_DIR"), "(not set)");
+}
+
+TEST_F(PrepareLaunch, RunsAnotherUsersSessionInThatUsersHomeUnlessAskedOtherwise) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root may enter every home";
+  context.scope = ManagerScope::system;
+  LaunchOptions launch = options({"/bin/true"});
+  launch.request.user = "root";
+  EXPECT_EQ(prepare_launch(context, launch).launch.record.request.cwd, "/root");
+  launch.request.cwd = "bin";
+  EXPECT_EQ(prepare_launch(context, launch).launch.record.request.cwd, folder / "bin");
 }
 
 TEST(AbsolutePath, IsMadeAgainstTheFolderAndNotResolved) {

@@ -81,6 +81,10 @@ void stop_with_reason(Record& record) {
   record.stop->reason = "wrong branch";
 }
 void ttl(Record& record) { record.request.ttl = minutes(15); }
+void extended(Record& record) {
+  ttl(record);
+  record.expires_at = sample_time(1) + minutes(90);
+}
 void ttl_and_stop(Record& record) {
   ttl(record);
   stop(record);
@@ -91,6 +95,8 @@ void restart_then_stop(Record& record) {
   stop(record);
 }
 
+// The stories, each in few lines: what happens, the evidence, what was asked, and what is said of it.
+// clang-format off
 std::vector<Story> by_itself() {
   return {
       {"the command exits with 0", Evidence("success", "exited", "0").command_exited(0), nothing, State::exited,
@@ -202,6 +208,9 @@ std::vector<Story> by_the_manager() {
        "time limit of 15min reached", 0, {}, 124},
       {"the time limit of a command that ignores SIGTERM", Evidence("timeout", "killed", "KILL").manager_sent_term(), ttl,
        State::expired, "time limit of 15min reached", {}, SIGKILL, 124},
+      {"a time limit that was extended",
+       Evidence("timeout", "exited", "0").command_killed(SIGTERM).manager_sent_term(), extended, State::expired,
+       "time limit of 15min, extended to 1h 30min, reached", {}, SIGTERM, 124},
       {"the time limit, and the host left no note", Evidence("timeout", "killed", "KILL").without_note(), ttl,
        State::expired, "time limit of 15min reached", {}, SIGKILL, 124},
       {"the time limit, long after a stop that never reached systemd",
@@ -232,6 +241,7 @@ std::vector<Story> by_the_manager() {
        "exited with status 0", 0, {}, 0},
   };
 }
+// clang-format on
 
 TEST(EndOfSession, IsWhatTheEvidenceSays) {
   std::set<std::string> told;
@@ -306,7 +316,8 @@ TEST(LostSession, TellsOneThatRanFromOneThatNeverDid) {
   const Record record = sample_record();
   HostNote note;
   note.started_at = sample_time(1);
-  EXPECT_EQ(decide_lost(record, note, record.boot_id, {}).reason, "its unit is gone and no recorder could say how it ended");
+  EXPECT_EQ(decide_lost(record, note, record.boot_id, {}).reason,
+            "its unit is gone and no recorder could say how it ended");
   EXPECT_EQ(decide_lost(record, {}, record.boot_id, {}).reason,
             "it was never started: the agentctl that asked for it was gone");
 }

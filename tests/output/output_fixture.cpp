@@ -24,8 +24,9 @@ OutputTest::OutputTest() {
                  {"LANG", "C.UTF-8"},
                  {"TZ", "UTC"},
                  {"SYSTEMD_BUS_TIMEOUT", "10s"}};
-  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"})
+  for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS"})
     if (const char* value = ::getenv(name)) environment[name] = value;
+  environment["LSAN_OPTIONS"] = "print_suppressions=0:suppressions=" AGENTCTL_TEST_LEAKS;
 }
 
 ProgramStart OutputTest::start_of(const Words& words) const {

@@ -110,6 +110,16 @@ TEST_F(RuntimeFoldersTest, TakeALaunchAwayAndGiveItBack) {
   EXPECT_TRUE(folders.launch(id).has_value());
 }
 
+TEST_F(RuntimeFoldersTest, ExistFromTheLaunchToTheEnd) {
+  EXPECT_FALSE(folders.exists(id));
+  { const HeldLaunch held = folders.create(launch, std::nullopt); }
+  EXPECT_TRUE(folders.exists(id));
+  folders.withdraw(id);
+  EXPECT_TRUE(folders.exists(id));
+  folders.remove(id);
+  EXPECT_FALSE(folders.exists(id));
+}
+
 TEST_F(RuntimeFoldersTest, HaveNoLaunchToTakeAwayWhereNoneIs) {
   EXPECT_FALSE(folders.withdraw(id));
   EXPECT_NO_THROW(folders.give_back(id));

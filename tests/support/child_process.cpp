@@ -1,6 +1,7 @@
 #include "support/child_process.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,14 @@ void ChildProcess::kill() {
   if (pid_ <= 0) return;
   ::kill(pid_, SIGKILL);
   wait();
+}
+
+ChildProcess as_stranger(const std::function<bool()>& body) {
+  return ChildProcess([&](const ChildProcess::Ready&) {
+    constexpr unsigned nobody = 65534;
+    if (::getuid() == 0 && (::setgroups(0, nullptr) < 0 || ::setgid(nobody) < 0 || ::setuid(nobody) < 0)) return 2;
+    return body() ? 0 : 1;
+  });
 }
 
 }  // namespace agentctl

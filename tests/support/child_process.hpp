@@ -33,4 +33,8 @@ class ChildProcess {
   pid_t pid_ = -1;
 };
 
+/// A process to which the permissions of files apply: root may do anything, so as root it becomes somebody else. Ends
+/// with 0 when `body` returns true.
+ChildProcess as_stranger(const std::function<bool()>& body);
+
 }  // namespace agentctl

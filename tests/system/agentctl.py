@@ -1,5 +1,6 @@
 """agentctl as one user of the booted host calls it, and beside it what systemd, the journal and the disk say."""
 
+import calendar
 import dataclasses
 import glob
 import json
@@ -243,5 +244,4 @@ def seconds_between(earlier, later):
 def parse_time(text):
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{3})Z", text)
     assert match, f"not RFC 3339 in UTC with milliseconds: {text}"
-    import calendar
     return calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S")) + int(match[2]) / 1000

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from agentctl import eventually, is_alive, seconds_between
+from agentctl import eventually, is_alive, parse_time, seconds_between
 
 WITHIN = 1.0
 
@@ -93,7 +93,6 @@ def test_times_are_those_of_the_events(agentctl):
     assert 0.5 <= seconds_between(session["started_at"], session["ended_at"]) <= 1
     assert 0 <= seconds_between(session["created_at"], session["started_at"]) <= 1
     assert session["ready_at"] == session["started_at"]
-    from agentctl import parse_time
     assert began - 0.01 <= parse_time(session["created_at"]) <= time.time()
 
 

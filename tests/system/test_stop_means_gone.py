@@ -1,5 +1,6 @@
 """After `stop` nothing of a session is left, wherever its processes have gone."""
 
+import os
 import re
 import threading
 import time
@@ -14,14 +15,9 @@ TREE = 100
 def start_tree(agentctl, programs, folder, name, *options):
     mark = f"{name}-{time.monotonic_ns()}"
     agentctl.run(name, f"{programs}/process-tree", mark, str(TREE), folder, options=options)
-    eventually(lambda: len(pids_with_argument(mark)) >= TREE and count_files(folder), 15, "the whole tree")
+    eventually(lambda: len(pids_with_argument(mark)) >= TREE and os.listdir(folder), 15, "the whole tree")
     assert len(agentctl.processes(name)) == TREE + 1, "the tree and its session host"
     return mark
-
-
-def count_files(folder):
-    import os
-    return len(os.listdir(folder))
 
 
 def test_stop_ends_a_tree_that_does_everything_to_survive(agentctl, programs, folder):
