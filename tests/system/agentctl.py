@@ -8,6 +8,7 @@ import os
 import pwd
 import re
 import shlex
+import shutil
 import subprocess
 import time
 
@@ -186,10 +187,14 @@ class Agentctl:
 
     def clean(self):
         """Leaves no session, no record and no runtime folder, without trusting agentctl to do it."""
-        self.systemctl("kill", "--signal=KILL", "agentctl.slice")
-        self.systemctl("stop", "agentctl.slice")
-        self.account.run(["sh", "-c", f"chmod -R u+rwX {self.registry}; rm -rf {self.registry} {self.runtime}/*"])
-        assert not self.units(), self.units()
+        manager = "" if self.scope == "system" else f"/user.slice/user-{self.account.uid}.slice/user@{self.account.uid}.service"
+        if group_folder(f"{manager}/agentctl.slice"):
+            self.systemctl("kill", "--signal=KILL", "agentctl.slice")
+            self.systemctl("stop", "agentctl.slice")
+            assert not self.units(), self.units()
+        shutil.rmtree(self.registry, ignore_errors=True)
+        for folder in glob.glob(f"{self.runtime}/*"):
+            shutil.rmtree(folder)
 
 
 def unit_of(agentctl, name):
@@ -197,19 +202,24 @@ def unit_of(agentctl, name):
     return units.pop() if units else f"agentctl-{name}.service"
 
 
-def pids_in(group):
-    """The pids of a control group and of those below it."""
+def group_folder(group):
+    """Where a control group is; None when there is none."""
     for base in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
         if os.path.isdir(base + group):
-            pids = []
-            for path, _, files in os.walk(base + group):
-                try:
-                    with open(f"{path}/cgroup.procs", encoding="ascii") as file:
-                        pids += map(int, file.read().split())
-                except FileNotFoundError:
-                    continue
-            return pids
-    return []
+            return base + group
+    return None
+
+
+def pids_in(group):
+    """The pids of a control group and of those below it."""
+    pids = []
+    for path, _, _ in os.walk(group_folder(group) or ""):
+        try:
+            with open(f"{path}/cgroup.procs", encoding="ascii") as file:
+                pids += map(int, file.read().split())
+        except FileNotFoundError:
+            continue
+    return pids
 
 
 def is_alive(pid):

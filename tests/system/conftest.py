@@ -22,10 +22,6 @@ def pytest_configure(config):
         pytest.exit("these tests need root, systemd and an installed agentctl: tests/all system", returncode=2)
 
 
-def account_of(name):
-    return Account(name)
-
-
 @pytest.fixture(params=["user", "system"])
 def agentctl(request):
     """agentctl as a lingering user, and again as root: each test that takes it runs twice."""
@@ -50,8 +46,13 @@ def system_agentctl():
     yield from cleaned(Agentctl(Account("root")))
 
 
+seen = set()
+
+
 def cleaned(subject):
-    subject.clean()
+    if subject.account.name not in seen:  # what was there before the first test
+        seen.add(subject.account.name)
+        subject.clean()
     yield subject
     subject.clean()
 
