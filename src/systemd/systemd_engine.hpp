@@ -40,6 +40,7 @@ class SystemdEngine : public Engine {
  private:
   class Connection;
   Connection& connection();
+  bool kill_each(const std::string& unit);
 
   ManagerScope scope_;
   std::string runtime_dir_;

@@ -11,7 +11,16 @@ using testing::Not;
 using testing::StartsWith;
 
 /// Without any bus: help needs none.
-using HelpTest = OutputTest;
+class HelpTest : public OutputTest {
+ protected:
+  // Asked for once: it is the same for every test.
+  const std::string& help_of(const std::string& verb) {
+    static std::map<std::string, std::string> texts;
+    std::string& text = texts[verb];
+    if (text.empty()) text = agentctl_alone({verb, "--help"}).out;
+    return text;
+  }
+};
 
 const Words verbs{"run",     "list",   "status", "logs",  "stop",      "wait",  "kill",
                   "restart", "extend", "rm",     "prune", "reconcile", "doctor"};
@@ -81,7 +90,7 @@ TEST_F(HelpTest, EachVerbTellsItsUsageAndGivesExamples) {
 
 TEST_F(HelpTest, NothingInTheHelpIsTooWideOrEndsInSpaces) {
   for (const std::string& verb : verbs) {
-    const std::string text = agentctl_alone({verb, "--help"}).out;
+    const std::string& text = help_of(verb);
     for (const std::string& line : lines_of(text)) {
       EXPECT_LE(line.size(), 100) << verb;
       EXPECT_FALSE(line.ends_with(' ')) << verb << ": " << line;
@@ -103,7 +112,7 @@ TEST_F(HelpTest, EachVerbHasTheOptionsThatScriptsRelyOn) {
       {"wait", {"--for exit|ready|healthy\n", "--timeout"}},
       {"prune", {"--older-than"}}};
   for (const std::string& verb : verbs) {
-    const std::string text = agentctl_alone({verb, "--help"}).out;
+    const std::string& text = help_of(verb);
     for (const char* everywhere : {"--user", "--system", "--json", "--no-color"})
       EXPECT_THAT(text, HasSubstr("\n  " + std::string(everywhere) + " ")) << verb;
     const auto found = promised.find(verb);
@@ -117,7 +126,7 @@ TEST_F(HelpTest, TheExamplesAreNoUsageErrors) {
   make_directories(path("bin"));
   ASSERT_EQ(::symlink(AGENTCTL_PROGRAM, path("bin/agentctl").c_str()), 0);
   for (const std::string& verb : verbs) {
-    const Words lines = lines_of(agentctl_alone({verb, "--help"}).out);
+    const Words lines = lines_of(help_of(verb));
     for (auto line = std::find(lines.begin(), lines.end(), "Examples:"); line != lines.end(); ++line) {
       if (!line->starts_with("  agentctl ")) continue;
       ProgramStart start = start_of({});

@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <set>
 
 #include "output/output_fixture.hpp"
 
@@ -121,7 +122,9 @@ TEST_F(RunRefusals, EachNamesItsCauseAndChangesNothing) {
 }
 
 TEST_F(RunRefusals, InJsonEachSaysTheSame) {
+  std::set<int> statuses;
   for (const Case& row : cases(path("work"))) {
+    if (!statuses.insert(row.status).second) continue;  // one of each
     Words words = command_of(row);
     words.insert(words.begin(), "--json");
     const Outcome outcome = agentctl(words);

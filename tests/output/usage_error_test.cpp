@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <set>
 
 #include "output/output_fixture.hpp"
 
@@ -86,7 +87,9 @@ TEST_F(UsageErrorTest, EachSaysWhatIsWrongAndWhereTheRightIs) {
 }
 
 TEST_F(UsageErrorTest, InJsonEachIsOneObjectOnStderr) {
+  std::set<std::string> verbs;
   for (const Case& row : cases()) {
+    if (!verbs.insert(row.words.front()).second) continue;  // one of each verb
     Words words{"--json"};
     words.insert(words.end(), row.words.begin(), row.words.end());
     const Outcome outcome = agentctl(words);
