@@ -2,6 +2,9 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <system_error>
+
 #include "app/command_lookup.hpp"
 #include "app/name_claim.hpp"
 #include "app/sessions.hpp"
@@ -138,6 +141,19 @@ Session start_session(Context& context, const PreparedLaunch& prepared) {
     const auto note = context.runtime.note(record.id);
     const UnitState unit{.unit = record.unit, .description = {}, .activity = Activity::active};
     return note ? make_session(record, {.unit = unit}, note) : observe(context, record);
+  }
+  // Without helpers systemd could start nothing, nor record it.
+  if (const std::string& host = prepared.spec.host.front(); ::access(host.c_str(), X_OK) < 0) {
+    End end;
+    end.reason = "'" + host + "' cannot be executed: " + std::generic_category().message(errno);
+    end.ended_at = now();
+    context.registry.finish(record, end);
+    context.runtime.remove(record.id);
+    throw Error({.code = ErrorCode::failed,
+                 .context = "cannot start session",
+                 .object = record.request.name,
+                 .reason = end.reason,
+                 .hint = "agentctl doctor"});
   }
   held.reset();
   const Session session = await_end(context, record);

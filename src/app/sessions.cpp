@@ -1,6 +1,7 @@
 #include "app/sessions.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -32,7 +33,7 @@ std::optional<End> try_reconcile(Context& context, const Record& record) {
   }
 }
 
-Session view(Context& context, Record record, const std::optional<UnitState>& unit, bool recorded,
+Session view(Context& context, Record&& record, const std::optional<UnitState>& unit, bool recorded,
              Detail detail = Detail::notes) {
   SessionEvidence evidence{.unit = unit, .starter_alive = false, .was_started = false, .recorded = recorded};
   const auto note = unit && detail == Detail::records ? std::nullopt : note_of(context, record);
@@ -60,6 +61,24 @@ bool passes(const SessionFilter& filter, const Session& session) {
   if (!filter.states.empty())
     return std::find(filter.states.begin(), filter.states.end(), session.state) != filter.states.end();
   return filter.ended || !is_terminal(session.state);
+}
+
+bool is_earlier(const Record& a, const Record& b) {
+  return std::tie(a.created_at, a.id) < std::tie(b.created_at, b.id);
+}
+
+/// Records are large: what is sorted is where they are.
+struct LiveRecordsInOrder {
+  std::vector<Record> records;
+  std::vector<Record*> order;
+};
+
+LiveRecordsInOrder read_in_order(Registry& registry) {
+  LiveRecordsInOrder live{.records = registry.live(), .order = {}};
+  live.order.reserve(live.records.size());
+  for (Record& record : live.records) live.order.push_back(&record);
+  std::sort(live.order.begin(), live.order.end(), [](const Record* a, const Record* b) { return is_earlier(*a, *b); });
+  return live;
 }
 
 Error not_found(const std::string& name) {
@@ -125,7 +144,7 @@ std::optional<UnitDetails> inspect_unit(Context& context, const Record& record) 
 Session observe(Context& context, const Record& record) {
   if (record.end) return make_session(record, {}, std::nullopt);
   const auto details = inspect_unit(context, record);
-  Session session = view(context, record, details ? std::optional(details->state) : std::nullopt, true);
+  Session session = view(context, Record(record), details ? std::optional(details->state) : std::nullopt, true);
   if (details && session.invocation_id.empty()) session.invocation_id = details->invocation_id;
   return session;
 }
@@ -138,38 +157,49 @@ Session find_by_record(Context& context, const Record& record) {
 }
 
 std::vector<Session> list_sessions(Context& context, const SessionFilter& filter, Detail detail) {
-  // Units before records: a session that starts in between has a record whose starter lives, and one that ends in
-  // between has left live/ for ended/ and is recognised there.
+  // Records are read while systemd answers. What is on one side only, because it began or ended between the two looks,
+  // is looked at once more.
+  LiveRecordsInOrder live;
   std::unordered_map<std::string, UnitState> units;
-  for (UnitState& unit : context.engine.list())
+  for (UnitState& unit : context.engine.list_while([&] { live = read_in_order(context.registry); }))
     if (auto id = id_from_description(unit.description)) units.emplace(std::move(*id), std::move(unit));
+
   std::vector<Session> sessions;
-  // What ends between the two folders' reads, or is reconciled here, is in both.
-  std::unordered_set<std::string> shown;
-  const auto add = [&](Session session) {
-    if (passes(filter, session) && shown.insert(session.record.id).second) sessions.push_back(std::move(session));
+  sessions.reserve(live.order.size());
+  const auto add = [&](Session&& session) {
+    if (passes(filter, session)) sessions.push_back(std::move(session));
   };
-  for (Record& record : context.registry.live()) {
+  for (Record* record : live.order) {
     std::optional<UnitState> unit;
-    if (auto found = units.extract(record.id)) unit = std::move(found.mapped());
-    add(view(context, std::move(record), unit, true, detail));
+    if (auto found = units.extract(record->id)) unit = std::move(found.mapped());
+    add(view(context, std::move(*record), unit, true, detail));
   }
+  const std::size_t in_order = sessions.size();
   const bool wants_ended = filter.ended || std::any_of(filter.states.begin(), filter.states.end(),
                                                        [](State state) { return is_terminal(state); });
   if (wants_ended) {
+    // What ends between the two folders' reads, or was reconciled just now, is in both.
+    std::unordered_set<std::string> shown;
+    for (const Session& session : sessions) shown.insert(session.record.id);
     for (Record& record : context.registry.ended()) {
       units.erase(record.id);
-      add(make_session(std::move(record), {}, std::nullopt));
+      if (!shown.contains(record.id)) add(make_session(std::move(record), {}, std::nullopt));
     }
   }
   for (const auto& [id, unit] : units) {
     const auto name = name_from_unit(unit.unit);
     if (!name || context.registry.has_ended(*name, id)) continue;
-    add(view(context, rebuild_record(context, unit), unit, false));
+    std::vector<Record> stored = context.registry.by_name(*name);
+    const auto late = std::find_if(stored.begin(), stored.end(), [&](const Record& record) { return record.id == id; });
+    if (late != stored.end()) {
+      add(view(context, std::move(*late), unit, true, detail));
+    } else {
+      add(view(context, rebuild_record(context, unit), unit, false));
+    }
   }
-  std::sort(sessions.begin(), sessions.end(), [](const Session& a, const Session& b) {
-    return std::tie(a.record.created_at, a.record.id) < std::tie(b.record.created_at, b.record.id);
-  });
+  if (sessions.size() > in_order)
+    std::sort(sessions.begin(), sessions.end(),
+              [](const Session& a, const Session& b) { return is_earlier(a.record, b.record); });
   return sessions;
 }
 
@@ -208,7 +238,7 @@ Session await_end(Context& context, const Record& record) {
       if (stored.id == record.id && stored.end) return make_session(stored, {}, std::nullopt);
     if (inspect_unit(context, record)) continue;
     // No unit and still no end: its recorder could not write one.
-    Session session = view(context, record, std::nullopt, true);
+    Session session = view(context, Record(record), std::nullopt, true);
     if (is_terminal(session.state)) return session;
   }
 }

@@ -73,7 +73,8 @@ void add_processes(const std::string& path, std::vector<pid_t>& pids) {
   struct stat status {};
   if (::fstat(::dirfd(dir.get()), &status) == 0 && status.st_nlink == 2) return;
   while (const dirent* entry = ::readdir(dir.get()))
-    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') add_processes(path + "/" + entry->d_name, pids);
+    if (const std::string_view name = entry->d_name; entry->d_type == DT_DIR && name != "." && name != "..")
+      add_processes(path + "/" + entry->d_name, pids);
 }
 
 }  // namespace
@@ -106,18 +107,24 @@ std::uint64_t count_oom_kills(const std::string& path) {
   return keyed_number(read_at(folder.get(), "memory.events"), "oom_kill").value_or(0);
 }
 
-std::string own_control_group() {
+std::string unit_group(std::string_view cgroup_file) {
+  while (!cgroup_file.empty()) {
+    const auto newline = cgroup_file.find('\n');
+    std::string_view line = cgroup_file.substr(0, newline);
+    cgroup_file.remove_prefix(newline == std::string_view::npos ? cgroup_file.size() : newline + 1);
+    if (!line.starts_with("0::")) continue;
+    line.remove_prefix(3);
+    if (constexpr std::string_view control = "/.control"; line.ends_with(control)) line.remove_suffix(control.size());
+    return std::string(line);
+  }
+  return {};
+}
+
+std::string own_unit_group() {
   const Fd fd(::open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC));
   std::array<char, 4096> content{};
   const ssize_t n = fd ? ::read(fd.get(), content.data(), content.size()) : 0;
-  std::string_view left(content.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
-  while (!left.empty()) {
-    const auto newline = left.find('\n');
-    const std::string_view line = left.substr(0, newline);
-    if (line.starts_with("0::")) return std::string(line.substr(3));
-    left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
-  }
-  return {};
+  return unit_group({content.data(), n > 0 ? static_cast<std::size_t>(n) : 0});
 }
 
 }  // namespace agentctl

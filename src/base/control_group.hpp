@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace agentctl {
@@ -27,7 +28,12 @@ std::vector<pid_t> read_processes(const std::string& path);
 /// How many processes of the group the kernel killed for memory.
 std::uint64_t count_oom_kills(const std::string& path);
 
-/// The group of this process; empty when there is none.
-std::string own_control_group();
+/// The group of the unit that a process is in, from its /proc/PID/cgroup (cgroups(7)); empty when there is none. What
+/// systemd runs beside the main process of a unit with Delegate= is in ".control" below that (its
+/// CGROUP_DELEGATION.md).
+std::string unit_group(std::string_view cgroup_file);
+
+/// That of this process.
+std::string own_unit_group();
 
 }  // namespace agentctl

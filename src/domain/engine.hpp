@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -74,8 +75,11 @@ class Engine {
   /// {unreachable}, {not_permitted}.
   virtual StartResult start(const UnitSpec& spec) = 0;
 
-  /// All loaded units of agentctl.
-  virtual std::vector<UnitState> list() = 0;
+  /// All loaded units of agentctl. `meanwhile` runs, once, while the answer is under way.
+  virtual std::vector<UnitState> list_while(const std::function<void()>& meanwhile) = 0;
+  std::vector<UnitState> list() {
+    return list_while([] {});
+  }
 
   virtual std::optional<UnitDetails> inspect(const std::string& unit) = 0;
 

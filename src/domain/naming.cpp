@@ -84,10 +84,12 @@ std::string project_slice(std::string_view project) {
   return std::string(prefix) + escape_for_unit(project) + ".slice";
 }
 
+char name_shard(std::string_view name) { return name_shards[hash(name) % name_shards.size()]; }
+
 std::string slice_name(std::string_view project, std::string_view name) {
   if (!project.empty()) return project_slice(project);
   // A project begins with a letter or digit, so "_" cannot be one.
-  return std::string(prefix) + "_" + "0123456789abcdef"[hash(name) % 16] + ".slice";
+  return std::string(prefix).append({'_', name_shard(name)}) + ".slice";
 }
 
 std::string unit_description(const Record& record) {

@@ -24,8 +24,13 @@ std::string unit_name(std::string_view name, SessionKind kind);
 /// The session's name in such a unit name; nothing for other units.
 std::optional<std::string> name_from_unit(std::string_view unit);
 
+inline constexpr std::string_view name_shards = "0123456789abcdef";
+
+/// The shard of a name, by a hash of it: what would be slow with thousands of sessions is spread over these 16.
+char name_shard(std::string_view name);
+
 /// The slice of a session. Thousands of units in one slice make each start several times slower, so sessions without a
-/// project are spread over 16 slices by a hash of their name. A project's name is escaped as systemd-escape(1) does,
+/// project are in the slice of their shard. A project's name is escaped as systemd-escape(1) does,
 /// because "-" makes a slice the child of another.
 std::string slice_name(std::string_view project, std::string_view name);
 

@@ -1,5 +1,6 @@
 #include "domain/session_json.hpp"
 
+#include <array>
 #include <boost/json.hpp>
 
 #include "base/error.hpp"
@@ -369,7 +370,9 @@ json::value parse_object(std::string_view text, json::storage_ptr storage) {
 std::string to_json(const Record& record) { return json::serialize(record_object(record)) + "\n"; }
 
 Record parse_record(std::string_view text) {
-  json::monotonic_resource memory;
+  // Enough for most: a list parses thousands.
+  std::array<unsigned char, 4096> buffer;
+  json::monotonic_resource memory(buffer.data(), buffer.size());
   return parse_record_object(parse_object(text, &memory).get_object());
 }
 

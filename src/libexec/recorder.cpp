@@ -96,7 +96,7 @@ EndEvidence gather(const Record& record, const Place& place) {
   evidence.note = or_nothing([&] { return place.runtime.note(place.id); });
   evidence.at = now();
   // OOMPolicy=continue leaves the result to the signal; the kernel's own count says what it was.
-  if (evidence.service_result == "signal" && count_oom_kills(own_control_group()) > 0)
+  if (evidence.service_result == "signal" && count_oom_kills(own_unit_group()) > 0)
     evidence.service_result = "oom-kill";
   if (needs_manager_job(record, evidence)) evidence.job = job_of(record.unit, place.scope);
   return evidence;
@@ -130,7 +130,7 @@ int record_end(const std::string& folder) {
   }
   const EndEvidence evidence = gather(*record, place);
   End end = decide_end(*record, evidence);
-  const ControlGroupUsage usage = read_usage(own_control_group());
+  const ControlGroupUsage usage = read_usage(own_unit_group());
   end.usage.cpu_ns = usage.cpu_ns;
   end.usage.memory_peak_bytes = usage.memory_peak_bytes;
   remove_time_limit(*record, place);

@@ -17,8 +17,6 @@
 namespace agentctl {
 namespace {
 
-constexpr std::string_view live_folder = "live";
-constexpr std::string_view ended_folder = "ended";
 constexpr std::string_view suffix = ".json";
 
 struct FileName {
@@ -35,17 +33,12 @@ std::optional<FileName> parse_file_name(std::string_view file) {
   return FileName{std::string(file.substr(0, dot)), std::string(file.substr(dot + 1))};
 }
 
-// Files of ours that are no records: a writer's temporary file, and what was set aside.
-bool is_ours(std::string_view file) { return file.ends_with(".tmp") || file.ends_with(".broken"); }
+// Files of ours that are no records: a writer's temporary file.
+bool is_ours(std::string_view file) { return file.ends_with(".tmp"); }
 
 struct Candidate {
   std::string file;
   FileName name;
-};
-
-struct Loaded {
-  std::vector<Record> records;
-  std::vector<RegistryTrouble> troubles;
 };
 
 std::optional<Record> read_record(int folder, const std::string& file, const std::string& path,
@@ -60,8 +53,8 @@ std::optional<Record> read_record(int folder, const std::string& file, const std
   }
 }
 
-Loaded read_records(const std::string& folder, std::span<const Candidate> candidates, bool ended) {
-  Loaded loaded;
+LoadedRecords read_records(const std::string& folder, std::span<const Candidate> candidates) {
+  LoadedRecords loaded;
   // Relative to the open folder: the kernel need not walk its whole path for each file.
   const Fd opened = open_directory(folder);
   loaded.records.reserve(candidates.size());
@@ -71,7 +64,7 @@ Loaded read_records(const std::string& folder, std::span<const Candidate> candid
     if (!record) continue;
     if (record->request.name != candidate.name.name || record->id != candidate.name.id) {
       loaded.troubles.push_back({path, "its content is another session's"});
-    } else if (ended && !record->end) {
+    } else if (!record->end) {
       loaded.troubles.push_back({path, "it does not say how the session ended"});
     } else {
       loaded.records.push_back(std::move(*record));
@@ -81,26 +74,35 @@ Loaded read_records(const std::string& folder, std::span<const Candidate> candid
 }
 
 // Thousands of small files are read and parsed on two cores: a thread costs as much as about ten of them.
-Loaded read_records_in_parallel(const std::string& folder, std::span<const Candidate> candidates, bool ended) {
+LoadedRecords read_records_in_parallel(const std::string& folder, std::span<const Candidate> candidates) {
   constexpr std::size_t worth_a_thread = 200;
-  if (candidates.size() < worth_a_thread) return read_records(folder, candidates, ended);
+  if (candidates.size() < worth_a_thread) return read_records(folder, candidates);
   const std::size_t half = candidates.size() / 2;
-  auto first = std::async(std::launch::async, read_records, folder, candidates.first(half), ended);
-  Loaded rest = read_records(folder, candidates.subspan(half), ended);
-  Loaded loaded = first.get();
+  auto first = std::async(std::launch::async, read_records, folder, candidates.first(half));
+  LoadedRecords rest = read_records(folder, candidates.subspan(half));
+  LoadedRecords loaded = first.get();
   std::move(rest.records.begin(), rest.records.end(), std::back_inserter(loaded.records));
   std::move(rest.troubles.begin(), rest.troubles.end(), std::back_inserter(loaded.troubles));
   return loaded;
 }
 
+// Those that have ended, and those that have not and are not among them: a session that ends between the two reads is
+// seen in both.
+std::vector<Record> joined(std::vector<Record> live, std::vector<Record> ended) {
+  std::unordered_set<std::string> ids;
+  for (const Record& record : ended) ids.insert(record.id);
+  for (Record& record : live)
+    if (!ids.contains(record.id)) ended.push_back(std::move(record));
+  return ended;
+}
+
 }  // namespace
 
-Registry::Registry(std::string root) : root_(std::move(root)) {}
+Registry::Registry(std::string root)
+    : root_(std::move(root)), live_folder_(root_ + "/live"), ended_folder_(root_ + "/ended"), live_(live_folder_) {}
 
-std::string Registry::folder_path(std::string_view folder) const { return root_ + "/" + std::string(folder); }
-
-std::string Registry::path(std::string_view folder, const std::string& name, const std::string& id) const {
-  return folder_path(folder) + "/" + name + "." + id + std::string(suffix);
+std::string Registry::ended_path(const std::string& name, const std::string& id) const {
+  return ended_folder_ + "/" + name + "." + id + std::string(suffix);
 }
 
 void Registry::tell_trouble(const std::string& path, const std::string& reason) {
@@ -111,110 +113,103 @@ void Registry::tell_trouble(const std::string& path, const std::string& reason) 
 
 FileLock Registry::lock() const { return FileLock::acquire(root_ + "/lock"); }
 
+std::vector<Record> Registry::taken(LoadedRecords loaded) {
+  for (const RegistryTrouble& trouble : loaded.troubles) tell_trouble(trouble.path, trouble.reason);
+  return std::move(loaded.records);
+}
+
 std::optional<Record> Registry::create(const Record& record) {
-  make_directories(folder_path(live_folder));
+  make_directories(live_folder_);
   const FileLock held = lock();
-  std::vector<Record> holders =
-      load(live_folder, [&](const std::string& name, const std::string&) { return name == record.request.name; });
-  for (Record& holder : holders)
+  for (Record& holder : taken(live_.by_name(record.request.name)))
     if (!has_ended(holder.request.name, holder.id)) return std::move(holder);
-  write_file(path(live_folder, record.request.name, record.id), to_json(record));
+  live_.put(record);
   return std::nullopt;
 }
 
 bool Registry::has_ended(const std::string& name, const std::string& id) const {
-  return ::access(path(ended_folder, name, id).c_str(), F_OK) == 0;
+  return ::access(ended_path(name, id).c_str(), F_OK) == 0;
 }
 
-std::optional<Record> Registry::load_file(const std::string& file) {
+std::optional<Record> Registry::load_ended_file(const std::string& file) {
   std::vector<RegistryTrouble> troubles;
   auto record = read_record(AT_FDCWD, file, file, troubles);
   for (const RegistryTrouble& trouble : troubles) tell_trouble(trouble.path, trouble.reason);
   return record;
 }
 
-std::vector<Record> Registry::load(std::string_view folder, const Wanted& wanted) {
+std::vector<Record> Registry::load_ended(const Wanted& wanted) {
   std::vector<std::string> files;
   try {
-    files = list_directory(folder_path(folder));
+    files = list_directory(ended_folder_);
   } catch (const Error& error) {
-    tell_trouble(folder_path(folder), error.reason());
+    tell_trouble(ended_folder_, error.reason());
   }
   std::vector<Candidate> candidates;
   for (const std::string& file : files) {
     auto name = parse_file_name(file);
     if (!name) {
-      if (!is_ours(file)) tell_trouble(folder_path(folder) + "/" + file, "not a record of agentctl");
+      if (!is_ours(file)) tell_trouble(ended_folder_ + "/" + file, "not a record of agentctl");
     } else if (wanted(name->name, name->id)) {
       candidates.push_back({file, std::move(*name)});
     }
   }
-  Loaded loaded = read_records_in_parallel(folder_path(folder), candidates, folder == ended_folder);
-  for (const RegistryTrouble& trouble : loaded.troubles) tell_trouble(trouble.path, trouble.reason);
-  return std::move(loaded.records);
+  return taken(read_records_in_parallel(ended_folder_, candidates));
 }
 
-std::vector<Record> Registry::load_both(const Wanted& wanted) {
-  // Live first: a session that ends between the two reads is then seen in both, never in neither.
-  std::vector<Record> live = load(live_folder, wanted);
-  std::vector<Record> records = load(ended_folder, wanted);
-  std::unordered_set<std::string> ended;
-  for (const Record& record : records) ended.insert(record.id);
-  for (Record& record : live)
-    if (!ended.contains(record.id)) records.push_back(std::move(record));
-  return records;
-}
-
-std::vector<Record> Registry::live() {
-  return load(live_folder, [](const std::string&, const std::string&) { return true; });
-}
+std::vector<Record> Registry::live() { return taken(live_.all()); }
 
 std::vector<Record> Registry::ended() {
-  return load(ended_folder, [](const std::string&, const std::string&) { return true; });
+  return load_ended([](const std::string&, const std::string&) { return true; });
 }
 
 std::vector<Record> Registry::by_name(const std::string& name) {
-  return load_both([&](const std::string& candidate, const std::string&) { return candidate == name; });
+  // Live first: a session that ends between the two reads is then seen in both, never in neither.
+  std::vector<Record> live = taken(live_.by_name(name));
+  return joined(std::move(live),
+                load_ended([&](const std::string& candidate, const std::string&) { return candidate == name; }));
 }
 
 std::vector<Record> Registry::by_id_prefix(const std::string& prefix) {
-  return load_both([&](const std::string&, const std::string& id) { return id.starts_with(prefix); });
+  std::vector<Record> live = taken(live_.by_id_prefix(prefix));
+  return joined(std::move(live),
+                load_ended([&](const std::string&, const std::string& id) { return id.starts_with(prefix); }));
 }
 
 std::optional<Record> Registry::update(const std::string& name, const std::string& id,
                                        const std::function<void(Record&)>& change) {
-  const std::string file = path(live_folder, name, id);
-  if (::access(file.c_str(), F_OK) < 0) return std::nullopt;  // and maybe no folder to make a lock in
+  if (!live_.find(name, id)) return std::nullopt;  // and maybe no folder to make a lock in
   const FileLock held = lock();
-  auto record = load_file(file);
-  if (!record || record->end) return std::nullopt;
+  auto record = live_.find(name, id);
+  if (!record || has_ended(name, id)) return std::nullopt;
   change(*record);
-  write_file(file, to_json(*record));
+  live_.put(*record);
   return record;
 }
 
 bool Registry::finish(Record record, const End& end) {
   const std::string& name = record.request.name;
-  const std::string live_file = path(live_folder, name, record.id);
-  const std::string ended_file = path(ended_folder, name, record.id);
-  make_directories(folder_path(ended_folder));
+  const std::string ended_file = ended_path(name, record.id);
+  make_directories(ended_folder_);
   const FileLock held = lock();
-  if (const auto earlier = load_file(ended_file)) {
-    remove_file(live_file);
+  if (load_ended_file(ended_file)) {
+    live_.remove(name, record.id);
     return false;
   }
-  if (auto stored = load_file(live_file)) record = std::move(*stored);
+  if (auto stored = live_.find(name, record.id)) record = std::move(*stored);
   record.end = end;
   write_file(ended_file, to_json(record));
-  remove_file(live_file);
+  live_.remove(name, record.id);
   return true;
 }
 
-bool Registry::remove_ended(const Record& record) {
-  return remove_file(path(ended_folder, record.request.name, record.id));
-}
+bool Registry::remove_ended(const Record& record) { return remove_file(ended_path(record.request.name, record.id)); }
 
-void Registry::discard(const Record& record) { remove_file(path(live_folder, record.request.name, record.id)); }
+void Registry::discard(const Record& record) {
+  if (!live_.find(record.request.name, record.id)) return;
+  const FileLock held = lock();
+  live_.remove(record.request.name, record.id);
+}
 
 std::string registry_root(ManagerScope scope, const std::string& home, const char* xdg_state_home) {
   if (scope == ManagerScope::system) return "/var/lib/agentctl";

@@ -8,21 +8,17 @@
 
 #include "base/file.hpp"
 #include "domain/session.hpp"
+#include "store/live_records.hpp"
+#include "store/registry_trouble.hpp"
 
 namespace agentctl {
 
-/// Something in the registry that could not be used, for doctor and for a warning: it is never silently dropped.
-struct RegistryTrouble {
-  std::string path;
-  std::string reason;
-};
-
-/// The records on disk: one JSON file a session, `live/NAME.ID.json` until it has ended and `ended/NAME.ID.json` then,
-/// so that listing what lives does not read what has ended, and a name is found by reading a folder.
+/// The records on disk: those of live sessions in a few files (live/, store/live_records.hpp), and one JSON file for
+/// each that has ended (`ended/NAME.ID.json`), so that listing what lives does not read what has ended.
 ///
 /// Each change is one rename of a whole file, made under one flock that is never held across a call that can block.
 /// Ending writes to ended/ and then removes from live/; after a crash between the two the end counts. Rejected: one
-/// file for all (a writer can lose another's entry), a database (a dependency, for records that are written thrice).
+/// file for all (each start would write all of it), a database (a dependency, for records that are written thrice).
 class Registry {
  public:
   /// `root` need not exist; the first create() makes it.
@@ -65,14 +61,16 @@ class Registry {
  private:
   using Wanted = std::function<bool(const std::string& name, const std::string& id)>;
 
-  std::string folder_path(std::string_view folder) const;
-  std::string path(std::string_view folder, const std::string& name, const std::string& id) const;
-  std::vector<Record> load(std::string_view folder, const Wanted& wanted);
-  std::vector<Record> load_both(const Wanted& wanted);
-  std::optional<Record> load_file(const std::string& path);
+  std::string ended_path(const std::string& name, const std::string& id) const;
+  std::vector<Record> taken(LoadedRecords loaded);
+  std::vector<Record> load_ended(const Wanted& wanted);
+  std::optional<Record> load_ended_file(const std::string& path);
   FileLock lock() const;
 
   std::string root_;
+  std::string live_folder_;
+  std::string ended_folder_;
+  LiveRecords live_;
   std::vector<RegistryTrouble> troubles_;
 };
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,26 @@ inline std::unique_ptr<sdbus::IProxy> make_proxy(sdbus::IConnection& connection,
   return sdbus::createProxy(connection, sdbus::ServiceName{destination}, sdbus::ObjectPath{path});
 #else
   return sdbus::createProxy(connection, destination, path);
+#endif
+}
+
+inline sdbus::MethodCall method_call(sdbus::IProxy& proxy, const char* interface, const char* method) {
+#if AGENTCTL_SDBUS_2
+  return proxy.createMethodCall(sdbus::InterfaceName{interface}, sdbus::MethodName{method});
+#else
+  return proxy.createMethodCall(interface, method);
+#endif
+}
+
+/// `done` is given the reply, and the error if there was one; the message is sent at once.
+template <class Done>
+void call_async(sdbus::IProxy& proxy, const sdbus::MethodCall& call, Done done) {
+#if AGENTCTL_SDBUS_2
+  proxy.callMethodAsync(call, [done](sdbus::MethodReply reply, std::optional<sdbus::Error> error) {
+    done(reply, error ? &*error : nullptr);
+  });
+#else
+  proxy.callMethod(call, [done](sdbus::MethodReply& reply, const sdbus::Error* error) { done(reply, error); });
 #endif
 }
 

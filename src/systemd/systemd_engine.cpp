@@ -2,10 +2,10 @@
 
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
+#include <array>
 #include <map>
 #include <string_view>
+#include <utility>
 
 #include "base/file.hpp"
 #include "systemd/manager_bus.hpp"
@@ -15,18 +15,44 @@
 namespace agentctl {
 namespace {
 
-using UnitRow = sdbus::Struct<std::string, std::string, std::string, std::string, std::string, std::string,
-                              sdbus::ObjectPath, std::uint32_t, std::string, sdbus::ObjectPath>;
 using Property = sdbus::Struct<std::string, sdbus::Variant>;
 using AuxiliaryUnit = sdbus::Struct<std::string, std::vector<Property>>;
 using ExecCommand = sdbus::Struct<std::string, std::vector<std::string>, bool>;
 
-Activity activity_of(const std::string& active, const std::string& sub) {
+// `job` is 0 when the unit has none. RestartUnit stops a unit and then starts it: in between it is inactive like one
+// that has ended, and only its job tells.
+Activity activity_of(std::string_view active, std::string_view sub, std::uint32_t job) {
   if (sub == "auto-restart") return Activity::restarting;
   if (active == "activating") return Activity::activating;
   if (active == "active" || active == "reloading" || active == "refreshing") return Activity::active;
   if (active == "deactivating") return Activity::deactivating;
+  if (job != 0) return Activity::activating;
   return active == "failed" ? Activity::failed : Activity::inactive;
+}
+
+// Of the ten fields of each row four are wanted. With thousands of rows it shows when the others become strings, too.
+std::vector<UnitState> read_rows(sdbus::Message& reply) {
+  std::vector<UnitState> units;
+  reply.enterContainer("(ssssssouso)");
+  while (reply.enterStruct("ssssssouso")) {
+    std::array<char*, 6> text{};
+    sdbus::ObjectPath path;
+    sdbus::ObjectPath job_path;
+    std::uint32_t job = 0;
+    char* job_type = nullptr;
+    for (char*& field : text) reply >> field;
+    reply >> path >> job >> job_type >> job_path;
+    reply.exitStruct();
+    const auto& [unit, description, load, active, sub, following] = text;
+    units.push_back({.unit = unit, .description = description, .activity = activity_of(active, sub, job)});
+  }
+  return units;
+}
+
+// sd-bus gives an asynchronous call that it has given up the name of one whose answer the bus has lost.
+bool is_timeout(const sdbus::Error& error) {
+  return sdbus_compat::error_name(error) == "org.freedesktop.DBus.Error.NoReply" &&
+         error.getMessage() == "Method call timed out";
 }
 
 struct ToVariant {
@@ -117,24 +143,32 @@ StartResult SystemdEngine::restart(const std::string& unit) {
   return connection().run_job("cannot restart", unit, "RestartUnit", unit, std::string("replace"));
 }
 
-std::vector<UnitState> SystemdEngine::list() {
-  std::vector<UnitRow> rows;
-  ask_on_bus("cannot list", "agentctl-*", [&] {
-    connection()
-        .bus()
-        .manager()
-        .callMethod("ListUnitsByPatterns")
-        .onInterface(manager_interface)
-        .withArguments(std::vector<std::string>{}, std::vector<std::string>{"agentctl-*.service", "agentctl-*.scope"})
-        .storeResultsTo(rows);
+std::vector<UnitState> SystemdEngine::list_while(const std::function<void()>& meanwhile) {
+  /// Outlives this call when it ends before the answer comes.
+  struct Answer {
+    std::optional<std::vector<UnitState>> units;
+    std::optional<sdbus::Error> error;
+  };
+  bool done = false;
+  return ask_on_bus("cannot list", "agentctl-*", [&] {
+    ManagerBus& bus = connection().bus();
+    sdbus::MethodCall call = sdbus_compat::method_call(bus.manager(), manager_interface, "ListUnitsByPatterns");
+    call << std::vector<std::string>{} << std::vector<std::string>{"agentctl-*.service", "agentctl-*.scope"};
+    const auto answer = std::make_shared<Answer>();
+    sdbus_compat::call_async(bus.manager(), call, [answer](sdbus::MethodReply& reply, const sdbus::Error* error) {
+      if (error != nullptr) {
+        answer->error = *error;
+      } else {
+        answer->units = read_rows(reply);
+      }
+    });
+    if (!std::exchange(done, true)) meanwhile();
+    bus.wait_until([&] { return answer->units || answer->error; }, std::nullopt);
+    if (answer->error && is_timeout(*answer->error))
+      throw translate_bus_error("org.freedesktop.DBus.Error.Timeout", {}, "cannot list", "agentctl-*");
+    if (answer->error) throw *answer->error;
+    return std::move(*answer->units);
   });
-  std::vector<UnitState> units;
-  units.reserve(rows.size());
-  for (const UnitRow& row : rows)
-    units.push_back({.unit = std::get<0>(row),
-                     .description = std::get<1>(row),
-                     .activity = activity_of(std::get<3>(row), std::get<4>(row))});
-  return units;
 }
 
 std::optional<UnitDetails> SystemdEngine::inspect(const std::string& unit) {
@@ -155,10 +189,11 @@ std::optional<UnitDetails> SystemdEngine::inspect(const std::string& unit) {
   const auto text = [&](const char* name) { return properties.at(name).get<std::string>(); };
   if (text("LoadState") == "not-found") return std::nullopt;
 
+  const auto job = properties.at("Job").get<sdbus::Struct<std::uint32_t, sdbus::ObjectPath>>();
   UnitDetails details;
   details.state = {.unit = unit,
                    .description = text("Description"),
-                   .activity = activity_of(text("ActiveState"), text("SubState"))};
+                   .activity = activity_of(text("ActiveState"), text("SubState"), job.get<0>())};
   for (const std::uint8_t byte : properties.at("InvocationID").get<std::vector<std::uint8_t>>()) {
     constexpr std::string_view digits = "0123456789abcdef";
     details.invocation_id += digits[byte >> 4];
@@ -193,25 +228,7 @@ void SystemdEngine::stop(const std::vector<std::string>& units) {
   }
 }
 
-// systemd 254 and later let the kernel kill the whole group (cgroup.kill of cgroups(7)), and a Linux that has been told so
-// once also kills what systemd starts in that group afterwards (clone3(2) with CLONE_INTO_CGROUP; seen on 6.18): the
-// recorder. So one by one, the main process last, because the unit ends with it. False when that is not ours to do.
-bool SystemdEngine::kill_each(const std::string& unit) {
-  const auto details = inspect(unit);
-  if (!details || details->control_group.empty()) return false;
-  bool has_main = false;
-  for (const pid_t pid : processes(details->control_group)) {
-    if (pid == details->main_pid) {
-      has_main = true;
-    } else if (::kill(pid, SIGKILL) < 0 && errno != ESRCH) {
-      return false;
-    }
-  }
-  return has_main && (::kill(details->main_pid, SIGKILL) == 0 || errno == ESRCH);
-}
-
 void SystemdEngine::kill(const std::string& unit, int signal) {
-  if (signal == SIGKILL && kill_each(unit)) return;
   on_bus("cannot signal", unit, [&] {
     connection()
         .bus()

@@ -17,7 +17,7 @@ class SystemdEngine : public Engine {
 
   void connect() override { connection(); }
   StartResult start(const UnitSpec& spec) override;
-  std::vector<UnitState> list() override;
+  std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;
   std::optional<UnitDetails> inspect(const std::string& unit) override;
   void stop(const std::vector<std::string>& units) override;
   StartResult restart(const std::string& unit) override;
@@ -40,7 +40,6 @@ class SystemdEngine : public Engine {
  private:
   class Connection;
   Connection& connection();
-  bool kill_each(const std::string& unit);
 
   ManagerScope scope_;
   std::string runtime_dir_;

@@ -26,6 +26,10 @@ void add_service(std::vector<UnitProperty>& properties, const UnitSpec& spec, Ma
   // The recorder writes the registry, whatever sandbox and user the session has. The same as "+" before its line, which
   // only ExecStopPostEx= can carry over the bus.
   properties.push_back({"PermissionsStartOnly", true});
+  // Gives the recorder a control group of its own (.control): systemd 254 and later end a unit by cgroup.kill, and
+  // Linux (seen: 6.18) then also kills what systemd starts in that group afterwards. No controllers: nothing else
+  // changes.
+  properties.push_back({"DelegateControllers", std::vector<std::string>{}});
   properties.push_back({"Type", std::string("notify")});
   properties.push_back({"NotifyAccess", std::string("main")});
   // The session host speaks to journald itself: its streams would only cost journald one of its 4,096.
@@ -51,6 +55,11 @@ struct ToText {
   std::string operator()(const std::vector<std::uint32_t>& values) const {
     std::string text;
     for (const std::uint32_t value : values) text += (text.empty() ? "" : " ") + std::to_string(value);
+    return text;
+  }
+  std::string operator()(const std::vector<std::string>& values) const {
+    std::string text;
+    for (const std::string& value : values) text += (text.empty() ? "" : " ") + value;
     return text;
   }
   std::string operator()(const ExecLine& line) const { return quote_for_shell(line.argv); }

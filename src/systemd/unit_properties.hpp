@@ -19,8 +19,8 @@ struct ExecLine {
 
 /// A property of StartTransientUnit() before it is put on the wire.
 struct UnitProperty {
-  using Value =
-      std::variant<bool, std::int32_t, std::uint32_t, std::uint64_t, std::string, std::vector<std::uint32_t>, ExecLine>;
+  using Value = std::variant<bool, std::int32_t, std::uint32_t, std::uint64_t, std::string, std::vector<std::uint32_t>,
+                             std::vector<std::string>, ExecLine>;
   std::string name;
   Value value;
   bool operator==(const UnitProperty&) const = default;

@@ -55,7 +55,7 @@ class AppTest : public testing::Test {
                   .cwd = folder.path(),
                   .umask = 022,
                   .boot_id = sample_record().boot_id,
-                  .libexec_dir = "/usr/libexec/agentctl"};
+                  .libexec_dir = folder / "libexec"};
 };
 
 }  // namespace agentctl

@@ -14,10 +14,7 @@ class Doctor : public AppTest {
  protected:
   Doctor() {
     context.scope = ManagerScope::system;
-    context.libexec_dir = folder / "libexec";
-    make_directories(folder / "libexec");
     make_directories(folder / "run");
-    for (const char* helper : {"session-host", "recorder"}) put_file(folder / "libexec/" + helper, "", 0755);
   }
   /// The first finding of a topic.
   Finding finding(const std::string& topic) {

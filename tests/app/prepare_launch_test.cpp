@@ -169,8 +169,8 @@ TEST_F(PrepareLaunch, AsksTheEngineForOneUnit) {
   EXPECT_EQ(prepared.spec.unit, "agentctl-web.service");
   EXPECT_EQ(prepared.spec.slice, "agentctl-my\\x2dapp.slice");
   EXPECT_EQ(prepared.spec.description, "agentctl session " + prepared.launch.record.id + ": tool");
-  EXPECT_THAT(prepared.spec.host, ElementsAre("/usr/libexec/agentctl/session-host", run));
-  EXPECT_THAT(prepared.spec.recorder, ElementsAre("/usr/libexec/agentctl/recorder", run));
+  EXPECT_THAT(prepared.spec.host, ElementsAre(folder / "libexec/session-host", run));
+  EXPECT_THAT(prepared.spec.recorder, ElementsAre(folder / "libexec/recorder", run));
   EXPECT_EQ(prepared.spec.ttl, std::chrono::minutes(15));
   EXPECT_EQ(prepared.spec.stop_timeout, std::chrono::seconds(9));
 }

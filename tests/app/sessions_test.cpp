@@ -92,7 +92,7 @@ TEST_F(ListSessions, ShowsOnceWhatIsInBothFoldersAfterACrash) {
   const Record ended = add_ended("web", 'b', State::failed);
   Record before = ended;
   before.end.reset();
-  put_file(registry.root() + "/live/web." + ended.id + ".json", to_json(before));
+  LiveRecords(registry.root() + "/live").put(before);
   const auto sessions = list_all();
   EXPECT_THAT(ids_of(sessions), ElementsAre(ended.id));
   EXPECT_EQ(sessions.front().state, State::failed);
@@ -156,7 +156,7 @@ TEST_F(ListSessions, ShowsALostRecordFromItsLaunchIfThatIsStillThere) {
 TEST_F(ListSessions, LosesABrokenRecordAloneAndStillShowsItsUnit) {
   add_session("web", 'b');
   const Record broken = add_session("api", 'c');
-  put_file(registry.root() + "/live/api." + broken.id + ".json", "{");
+  put_file(registry.root() + "/live/" + name_shard("api") + ".jsonl", "{");
   EXPECT_THAT(ids_of(list()), testing::UnorderedElementsAre(sample_id('b'), broken.id));
   EXPECT_EQ(registry.troubles().size(), 1U);
 }

@@ -156,6 +156,19 @@ TEST_F(StartSession, SaysWhatItCanWhenNoRecorderRan) {
   EXPECT_THAT(runtime.ids(), IsEmpty());
 }
 
+TEST_F(StartSession, SaysThatTheSessionHostIsMissing) {
+  remove_file(folder / "libexec/session-host");
+  engine.on_start = [&](const UnitSpec&) { return StartResult{.started = false, .job_result = "failed"}; };
+  const Error error = refusal();
+  EXPECT_STREQ(error.what(), ("cannot start session 'web': '" + folder / "libexec/session-host" +
+                              "' cannot be executed: No such file or directory")
+                                 .c_str());
+  EXPECT_EQ(error.hint(), "agentctl doctor");
+  ASSERT_EQ(registry.ended().size(), 1U);
+  EXPECT_EQ(registry.ended().front().end->state, State::failed);
+  EXPECT_THAT(runtime.ids(), IsEmpty());
+}
+
 TEST_F(StartSession, RefusesANameThatALiveSessionHas) {
   add_session("web");
   const Error error = refusal();

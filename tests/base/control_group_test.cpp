@@ -87,5 +87,13 @@ TEST_F(ControlGroup, CountsWhatTheKernelKilledForMemory) {
   EXPECT_EQ(count_oom_kills(group), 1U);
 }
 
+TEST(UnitGroup, IsThatOfTheWholeUnit) {
+  EXPECT_EQ(unit_group("0::/a.slice/b.service\n"), "/a.slice/b.service");
+  EXPECT_EQ(unit_group("4:memory:/x\n1:name=systemd:/y\n0::/a.slice/b.service/.control\n"), "/a.slice/b.service");
+  EXPECT_EQ(unit_group("0::/b.service/deep.control"), "/b.service/deep.control");
+  EXPECT_EQ(unit_group("4:memory:/x\n"), "");
+  EXPECT_EQ(unit_group(""), "");
+}
+
 }  // namespace
 }  // namespace agentctl

@@ -1,3 +1,5 @@
+#include <csignal>
+
 #include "base/unix_socket.hpp"
 #include "base/user.hpp"
 #include "bus/bus_fixture.hpp"

@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <future>
+#include <optional>
 #include <string>
 
 #include "bus/fake_systemd.hpp"

@@ -37,6 +37,7 @@ const std::map<std::string, std::string>& known_properties() {
       {"LogRateLimitBurst", "u"},
       {"PIDs", "au"},
       {"PermissionsStartOnly", "b"},
+      {"DelegateControllers", "as"},
   };
   return known;
 }
@@ -79,6 +80,12 @@ void append_invocation(sd_bus_message* message, const std::string& hex) {
   check_bus(::sd_bus_message_append_array(message, 'y', bytes.data(), bytes.size()), "append");
   check_bus(::sd_bus_message_close_container(message), "close");
   check_bus(::sd_bus_message_close_container(message), "close");
+}
+
+void append_job(sd_bus_message* message, std::uint32_t job) {
+  check_bus(::sd_bus_message_append(message, "{sv}", "Job", "(uo)", job,
+                                    job == 0 ? "/" : "/org/freedesktop/systemd1/job/7"),
+            "append");
 }
 
 // What is asked about a unit that is not loaded: systemd makes a stub of it.
@@ -289,7 +296,7 @@ void FakeSystemd::list_units(Exchange& exchange) {
     if (!wanted) continue;
     check_bus(::sd_bus_message_append(reply.get(), "(ssssssouso)", name.c_str(), unit.description.c_str(), "loaded",
                                       unit.active_state.c_str(), unit.sub_state.c_str(), "", unit_path(name).c_str(),
-                                      0U, "", "/"),
+                                      unit.job, "", "/"),
               "append");
   }
   check_bus(::sd_bus_message_close_container(reply.get()), "close");
@@ -311,6 +318,7 @@ void FakeSystemd::get_all(Exchange& exchange) {
     append_text(reply.get(), "SubState", unit.sub_state);
     append_property(reply.get(), "ActiveEnterTimestamp", 't', &unit.active_since_usec);
     append_invocation(reply.get(), unit.invocation_id);
+    append_job(reply.get(), unit.job);
   } else {
     append_text(reply.get(), "ControlGroup", unit.control_group);
     if (exchange.unit() == "org.freedesktop.systemd1.Service")

@@ -29,6 +29,7 @@ struct FakeUnit {
   std::uint32_t main_pid = 0;
   std::string control_group{};
   std::uint64_t active_since_usec = 0;
+  std::uint32_t job = 0;
 };
 
 /// A method call as it came. Arguments are written with their types as far as D-Bus has them on the wire: "text", 7,

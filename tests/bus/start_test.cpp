@@ -34,6 +34,7 @@ TEST_F(StartTest, AUsersServiceIsAskedForWithExactlyTheseArguments) {
       R"(("ExecStart" <a(sasb) [("/libexec/session-host" ["/libexec/session-host" "/run/web's $$HOME"] false)]>) )"
       R"(("ExecStopPost" <a(sasb) [("/libexec/recorder" ["/libexec/recorder" "/run/web's $$HOME"] false)]>) )"
       R"(("PermissionsStartOnly" <b true>) )"
+      R"(("DelegateControllers" <as []>) )"
       R"(("Type" <s "notify">) )"
       R"(("NotifyAccess" <s "main">) )"
       R"(("StandardInput" <s "null">) )"

@@ -1,3 +1,5 @@
+#include <csignal>
+
 #include "bus/bus_fixture.hpp"
 
 namespace agentctl {

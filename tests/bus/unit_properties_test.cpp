@@ -34,6 +34,7 @@ Properties of_a_service() {
   return {{"ExecStart", ExecLine{{"/libexec/session-host", "/run/folder"}}},
           {"ExecStopPost", ExecLine{{"/libexec/recorder", "/run/folder"}}},
           {"PermissionsStartOnly", true},
+          {"DelegateControllers", std::vector<std::string>{}},
           {"Type", std::string("notify")},
           {"NotifyAccess", std::string("main")},
           {"StandardInput", std::string("null")},

@@ -54,6 +54,14 @@ TEST_F(UnitStateTest, EachStateOfAUnitIsOneActivity) {
   }
 }
 
+TEST_F(UnitStateTest, AUnitBetweenTheTwoHalvesOfARestartHasNotEnded) {
+  for (const char* state : {"inactive", "failed"}) {
+    systemd_.set_unit({.name = "agentctl-web.service", .active_state = state, .sub_state = "dead", .job = 7});
+    EXPECT_EQ(engine_.list().at(0).activity, Activity::activating) << state;
+    EXPECT_EQ(engine_.inspect("agentctl-web.service").value().state.activity, Activity::activating) << state;
+  }
+}
+
 TEST_F(UnitStateTest, InspectTellsAllOfAService) {
   systemd_.set_unit({.name = "agentctl-web-1.service",
                      .description = "agentctl session abcdefghij: npm",

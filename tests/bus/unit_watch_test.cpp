@@ -1,5 +1,7 @@
 #include <poll.h>
 
+#include <memory>
+
 #include "bus/bus_fixture.hpp"
 
 namespace agentctl {

@@ -29,6 +29,7 @@ TEST_F(DryRunTest, ShowsTheUnitAndMakesNothing) {
   ExecStart={libexec}/session-host {run}/agentctl/{id}
   ExecStopPost={libexec}/recorder {run}/agentctl/{id}
   PermissionsStartOnly=yes
+  DelegateControllers=
   Type=notify
   NotifyAccess=main
   StandardInput=null

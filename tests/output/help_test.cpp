@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <sstream>
 
 #include "output/output_fixture.hpp"

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <boost/json.hpp>
+#include <csignal>
 
 #include "base/system.hpp"
 #include "domain/naming.hpp"
@@ -171,12 +173,12 @@ TEST_F(ListTest, UnitsThatAreNoSessionsAreNotShown) {
 
 TEST_F(ListTest, ABrokenRecordCostsThatRecordAloneAndIsTold) {
   add_four();
-  const std::string broken = path("state/agentctl/live/broken.aaaaaaaaaaaa.json");
-  put_file(broken, "{");
+  const std::string file = path("state/agentctl/live/") + name_shard("web") + ".jsonl";
+  put_file(file, "{\n" + get_file(file));
   const Outcome outcome = agentctl({"list"});
   EXPECT_EQ(outcome.status, 0);
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("web "), HasSubstr("api "), Not(HasSubstr("broken"))));
-  EXPECT_THAT(outcome.err, testing::StartsWith("agentctl: warning: cannot use '" + broken + "': "));
+  EXPECT_THAT(outcome.err, testing::StartsWith("agentctl: warning: cannot use '" + file + ":1': "));
 }
 
 TEST_F(ListTest, WhatAnAgentWroteIsShownAsOneHarmlessLine) {

@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <csignal>
 
 #include "base/user.hpp"
 #include "domain/naming.hpp"
@@ -79,7 +80,7 @@ TEST_F(RunTest, WritesDownWhatWasAskedFor) {
   EXPECT_EQ(request.stdout_file, path("work/out.log"));
   EXPECT_EQ(record.created_by.user, own_user());
   // Values are only where nobody else can read them.
-  EXPECT_THAT(get_file(path("state/agentctl/live/web." + record.id + ".json")), testing::Not(HasSubstr("secret")));
+  EXPECT_THAT(get_file(path("state/agentctl/live/") + name_shard("web") + ".jsonl"), testing::Not(HasSubstr("secret")));
   EXPECT_THAT(runtime().launch(record.id).value().environment, testing::Contains("TOKEN=secret"));
 }
 

@@ -1,3 +1,4 @@
+#include <csignal>
 #include <sstream>
 
 #include "base/system.hpp"

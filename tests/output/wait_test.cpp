@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <memory>
 
 #include "output/output_fixture.hpp"
 

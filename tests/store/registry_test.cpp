@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "domain/naming.hpp"
 #include "domain/session_json.hpp"
 #include "support/child_process.hpp"
 #include "support/sample_records.hpp"
@@ -34,11 +35,12 @@ class RegistryTest : public testing::Test {
   std::string root = folder / "state/agentctl";
   Registry registry{root};
 
-  std::string live_file(const std::string& name, const std::string& id) const {
-    return root + "/live/" + name + "." + id + ".json";
-  }
+  std::string live_file(const std::string& name) const { return root + "/live/" + name_shard(name) + ".jsonl"; }
   std::string ended_file(const std::string& name, const std::string& id) const {
     return root + "/ended/" + name + "." + id + ".json";
+  }
+  void add_ended(const std::string& name, const std::string& id) {
+    registry.finish(sample_record(name, id), sample_end());
   }
   std::vector<std::string> troubled() const {
     std::vector<std::string> paths;
@@ -73,7 +75,7 @@ TEST_F(RegistryTest, KeepsWhatWasCreated) {
 TEST_F(RegistryTest, IsForItsOwnerOnly) {
   registry.create(sample_record());
   struct stat status {};
-  ASSERT_EQ(::stat(live_file("web", web_id).c_str(), &status), 0);
+  ASSERT_EQ(::stat(live_file("web").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600U);
   ASSERT_EQ(::stat(root.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0700U);
@@ -146,9 +148,9 @@ TEST_F(RegistryTest, WritesTheEndOfARecordThatItHasLost) {
 
 TEST_F(RegistryTest, TakesTheEndForTrueAfterACrashBetweenItsTwoSteps) {
   registry.create(sample_record());
-  const std::string live = get_file(live_file("web", web_id));
+  const std::string live = get_file(live_file("web"));
   registry.finish(sample_record(), sample_end(State::failed));
-  put_file(live_file("web", web_id), live);
+  put_file(live_file("web"), live);
 
   ASSERT_EQ(registry.by_name("web").size(), 1U);
   EXPECT_EQ(registry.by_name("web").front().end->state, State::failed);
@@ -157,37 +159,38 @@ TEST_F(RegistryTest, TakesTheEndForTrueAfterACrashBetweenItsTwoSteps) {
   EXPECT_TRUE(registry.has_ended("web", web_id));
   EXPECT_EQ(registry.create(sample_record("web", api_id)), std::nullopt) << "the name is free";
   EXPECT_FALSE(registry.finish(sample_record(), sample_end(State::exited)));
-  EXPECT_FALSE(exists(live_file("web", web_id))) << "finishing again tidies up";
+  EXPECT_THAT(ids_of(registry.live()), ElementsAre(api_id)) << "finishing again tidies up";
   EXPECT_EQ(registry.ended().front().end->state, State::failed);
 }
 
 TEST_F(RegistryTest, LosesABrokenRecordAloneAndSaysSo) {
-  registry.create(sample_record("web", web_id));
-  registry.create(sample_record("api", api_id));
-  for (const std::string& garbage : {std::string(), std::string("{"), std::string(100, '\0'),
-                                     to_json(sample_record()).substr(0, 100), std::string("{}")}) {
-    put_file(live_file("web", web_id), garbage);
+  add_ended("web", web_id);
+  add_ended("api", api_id);
+  const std::string whole = get_file(ended_file("web", web_id));
+  for (const std::string& garbage :
+       {std::string(), std::string("{"), std::string(100, '\0'), whole.substr(0, 100), std::string("{}")}) {
+    put_file(ended_file("web", web_id), garbage);
     Registry again(root);
-    EXPECT_THAT(ids_of(again.live()), ElementsAre(api_id));
+    EXPECT_THAT(ids_of(again.ended()), ElementsAre(api_id));
     ASSERT_EQ(again.troubles().size(), 1U);
-    EXPECT_EQ(again.troubles().front().path, live_file("web", web_id));
+    EXPECT_EQ(again.troubles().front().path, ended_file("web", web_id));
     EXPECT_FALSE(again.troubles().front().reason.empty());
-    EXPECT_TRUE(exists(live_file("web", web_id))) << "it is not silently dropped";
+    EXPECT_TRUE(exists(ended_file("web", web_id))) << "it is not silently dropped";
   }
 }
 
 TEST_F(RegistryTest, TellsATroubleOnceHoweverOftenItIsMet) {
   registry.create(sample_record());
-  put_file(live_file("web", web_id), "{");
+  put_file(live_file("web"), "{");
   put_file(root + "/live/notes.txt", "mine");
   registry.live();
   registry.by_name("web");
   registry.by_id_prefix("a");
-  EXPECT_THAT(troubled(), UnorderedElementsAre(live_file("web", web_id), root + "/live/notes.txt"));
+  EXPECT_THAT(troubled(), UnorderedElementsAre(live_file("web") + ":1", root + "/live/notes.txt"));
 }
 
 TEST_F(RegistryTest, ReadsHundredsAndLosesOnlyWhatIsBroken) {
-  registry.create(sample_record("web", web_id));
+  add_ended("web", web_id);
   std::vector<std::string> expected{web_id};
   std::vector<std::string> broken;
   for (int i = 0; i < 450; ++i) {
@@ -196,34 +199,38 @@ TEST_F(RegistryTest, ReadsHundredsAndLosesOnlyWhatIsBroken) {
       id[static_cast<std::size_t>(digit)] = static_cast<char>('b' + rest % 10);
     const std::string name = "s" + std::to_string(i);
     const bool is_broken = i % 100 == 7;
-    put_file(live_file(name, id), is_broken ? "{" : to_json(sample_record(name, id)));
-    (is_broken ? broken : expected).push_back(is_broken ? live_file(name, id) : id);
+    Record record = sample_record(name, id);
+    record.end = sample_end();
+    put_file(ended_file(name, id), is_broken ? "{" : to_json(record));
+    (is_broken ? broken : expected).push_back(is_broken ? ended_file(name, id) : id);
   }
-  EXPECT_THAT(ids_of(registry.live()), testing::UnorderedElementsAreArray(expected));
+  EXPECT_THAT(ids_of(registry.ended()), testing::UnorderedElementsAreArray(expected));
   EXPECT_THAT(troubled(), testing::UnorderedElementsAreArray(broken));
 }
 
 TEST_F(RegistryTest, TellsOfFilesThatAreNoRecords) {
-  registry.create(sample_record());
+  add_ended("web", web_id);
   for (const char* name : {"web.json", "Web.aaaaaaaaaaab.json", "web.aaaaaaaaaaab.json.orig", ".hidden", "a.b.c.json"})
-    put_file(root + "/live/" + name, "{}");
-  EXPECT_THAT(ids_of(registry.live()), ElementsAre(web_id));
+    put_file(root + "/ended/" + name, "{}");
+  EXPECT_THAT(ids_of(registry.ended()), ElementsAre(web_id));
   EXPECT_EQ(registry.troubles().size(), 5U);
 }
 
 TEST_F(RegistryTest, MindsNoTemporaryFileOfAnotherWriter) {
   registry.create(sample_record());
-  put_file(live_file("web", web_id) + ".x4k2ab.tmp", "{\"sch");
-  put_file(live_file("api", api_id) + ".broken", "{\"sch");
+  add_ended("api", api_id);
+  put_file(live_file("web") + ".x4k2ab.tmp", "{\"sch");
+  put_file(ended_file("api", api_id) + ".x4k2ab.tmp", "{\"sch");
   EXPECT_EQ(registry.live().size(), 1U);
+  EXPECT_EQ(registry.ended().size(), 1U);
   EXPECT_THAT(registry.troubles(), IsEmpty());
 }
 
 TEST_F(RegistryTest, TakesNoFileForAnotherSessionsRecord) {
-  registry.create(sample_record("web", web_id));
-  put_file(live_file("api", api_id), get_file(live_file("web", web_id)));
-  put_file(live_file("web", sample_id('d')), get_file(live_file("web", web_id)));
-  EXPECT_THAT(ids_of(registry.live()), ElementsAre(web_id));
+  add_ended("web", web_id);
+  put_file(ended_file("api", api_id), get_file(ended_file("web", web_id)));
+  put_file(ended_file("web", sample_id('d')), get_file(ended_file("web", web_id)));
+  EXPECT_THAT(ids_of(registry.ended()), ElementsAre(web_id));
   ASSERT_EQ(registry.troubles().size(), 2U);
   EXPECT_EQ(registry.troubles().front().reason, "its content is another session's");
 }
@@ -237,18 +244,17 @@ TEST_F(RegistryTest, TakesNoRecordWithoutAnEndForOneThatHasEnded) {
 }
 
 TEST_F(RegistryTest, IsNotLedAstrayByALinkOrAFifo) {
-  registry.create(sample_record("web", web_id));
-  ASSERT_EQ(::symlink("/etc/passwd", live_file("link", sample_id('d')).c_str()), 0);
-  ASSERT_EQ(::mkfifo(live_file("fifo", sample_id('e')).c_str(), 0600), 0);
-  EXPECT_THAT(ids_of(registry.live()), ElementsAre(web_id));
+  add_ended("web", web_id);
+  ASSERT_EQ(::symlink("/etc/passwd", ended_file("link", sample_id('d')).c_str()), 0);
+  ASSERT_EQ(::mkfifo(ended_file("fifo", sample_id('e')).c_str(), 0600), 0);
+  EXPECT_THAT(ids_of(registry.ended()), ElementsAre(web_id));
   EXPECT_EQ(registry.troubles().size(), 2U);
 }
 
 TEST_F(RegistryTest, RefusesARecordThatIsTooLarge) {
-  registry.create(sample_record("web", web_id));
-  put_file(live_file("web", web_id), "");
-  ASSERT_EQ(::truncate(live_file("web", web_id).c_str(), static_cast<off_t>(record_size_limit) + 1), 0);
-  EXPECT_THAT(registry.live(), IsEmpty());
+  add_ended("web", web_id);
+  ASSERT_EQ(::truncate(ended_file("web", web_id).c_str(), static_cast<off_t>(record_size_limit) + 1), 0);
+  EXPECT_THAT(registry.ended(), IsEmpty());
   EXPECT_EQ(registry.troubles().front().reason, "the file is too large");
 }
 
@@ -271,7 +277,7 @@ TEST_F(RegistryTest, DiscardsALaunchThatWasRefused) {
 TEST_F(RegistryTest, ThatIsReadOnlyCanBeReadAndSaysWhyItCannotBeChanged) {
   registry.create(sample_record());
   for (const std::string& path : {folder.path(), folder / "state", root, root + "/live"}) ::chmod(path.c_str(), 0555);
-  ::chmod(live_file("web", web_id).c_str(), 0444);
+  ::chmod(live_file("web").c_str(), 0444);
   ::chmod((root + "/lock").c_str(), 0444);
   const auto is_denied = [](const std::function<void()>& change) {
     try {

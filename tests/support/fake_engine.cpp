@@ -75,8 +75,9 @@ StartResult FakeEngine::start(const UnitSpec& spec) {
   return {.started = true, .job_result = "done"};
 }
 
-std::vector<UnitState> FakeEngine::list() {
+std::vector<UnitState> FakeEngine::list_while(const std::function<void()>& meanwhile) {
   calls.emplace_back("list");
+  meanwhile();
   std::vector<UnitState> states;
   for (const auto& [name, details] : units) states.push_back(details.state);
   return states;

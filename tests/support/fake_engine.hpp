@@ -44,7 +44,7 @@ class FakeEngine : public Engine {
 
   void connect() override;
   StartResult start(const UnitSpec& spec) override;
-  std::vector<UnitState> list() override;
+  std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;
   std::optional<UnitDetails> inspect(const std::string& unit) override;
   void stop(const std::vector<std::string>& names) override;
   StartResult restart(const std::string& unit) override;

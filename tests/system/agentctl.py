@@ -5,6 +5,7 @@ import dataclasses
 import glob
 import json
 import os
+import pathlib
 import pwd
 import re
 import shlex
@@ -173,17 +174,30 @@ class Agentctl:
 
     # What is on disk.
 
+    def record_files(self, folder="*"):
+        return sorted(glob.glob(f"{self.registry}/{folder}/*.json*"))
+
     def records(self, folder="*"):
-        return sorted(glob.glob(f"{self.registry}/{folder}/*.json"))
+        """The records as they stand on disk: a line each."""
+        kept = []
+        for path in self.record_files(folder):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    kept += [json.loads(line) for line in file]
+            except FileNotFoundError:
+                pass  # replaced or removed just now
+        return kept
 
     def record(self, name, folder="*"):
-        """The one record of that name as it stands on disk; None when there is none yet."""
-        paths = glob.glob(f"{self.registry}/{folder}/{name}.*.json")
-        if not paths:
-            return None
-        assert len(paths) == 1, paths
-        with open(paths[0], encoding="utf-8") as file:
-            return json.load(file)
+        """The one record of that name; None when there is none yet."""
+        kept = [record for record in self.records(folder) if record["request"]["name"] == name]
+        assert len(kept) <= 1, kept
+        return kept[0] if kept else None
+
+    def record_file(self, name, folder="*"):
+        """The file that holds it."""
+        (path,) = [path for path in self.record_files(folder) if f'"name":"{name}"' in pathlib.Path(path).read_text("utf-8")]
+        return path
 
     def clean(self):
         """Leaves no session, no record and no runtime folder, without trusting agentctl to do it."""

@@ -149,13 +149,22 @@ def test_wait_is_woken_by_the_end(agentctl, folder):
         assert woken - float(file.read()) < 0.3
 
 
-def test_a_kill_of_the_whole_session_is_its_end(agentctl):
+@pytest.mark.parametrize("by", ["agentctl", "systemctl"])
+def test_a_kill_of_the_whole_session_is_its_end(agentctl, by):
     agentctl.run("a", "sh", "-c", "sleep 1000 & wait")
-    agentctl.ok("kill", "-s", "KILL", "a")
+    if by == "agentctl":
+        agentctl.ok("kill", "-s", "KILL", "a")
+    else:
+        agentctl.systemctl("kill", "--signal=KILL", "agentctl-a.service")
     recorded_end(agentctl, "a")
     session = agentctl.status("a")
     assert session["state"] == "failed" and "SIGKILL" in session["reason"]
     assert agentctl("wait", "a").status == 128 + signal.SIGKILL
+
+
+def test_what_it_used_is_kept(agentctl):
+    agentctl.run("a", "/usr/bin/python3", "-c", "import time\nwhile time.process_time() < 0.3: pass")
+    assert agentctl.wait_ended("a")["usage"]["cpu_ns"] >= 300_000_000
 
 
 @pytest.mark.parametrize("name", ["HUP", "SIGUSR1", "10", "INT"])

@@ -101,13 +101,15 @@ def test_reconcile_ends_what_nobody_saw_end(agentctl, without_recorder):
 
 
 def test_a_terminal_state_is_terminal(agentctl):
-    agentctl.run("a", "sh", "-c", "exit 3")
+    agentctl.run("a", "sleep", "1000")
+    live = agentctl.record_file("a", "live")
+    shutil.copy(live, f"{live}.copy")
+    agentctl.ok("kill", "-s", "KILL", "a")
     agentctl.wait_ended("a")
-    (path,) = agentctl.records("ended")
+    path = agentctl.record_file("a", "ended")
     with open(path, "rb") as file:
         before = file.read()
-    live = path.replace("/ended/", "/live/")
-    shutil.copy(path, live)  # as after a crash between the two steps of an end
+    os.rename(f"{live}.copy", live)  # as after a crash between the two steps of an end
     os.chown(live, agentctl.account.uid, agentctl.account.gid)
     for arguments in (["stop", "a"], ["reconcile"], ["list", "-a"], ["status", "a"], ["wait", "a"]):
         agentctl(*arguments)

@@ -75,7 +75,7 @@ def test_root_runs_a_session_as_another_user(system_agentctl):
 def test_the_end_of_another_users_session_is_recorded_by_root(system_agentctl):
     system_agentctl.ok("run", "-n", "a", "--uid", "tester", "--", "sh", "-c", "exit 3")
     assert system_agentctl.wait_ended("a")["exit"]["code"] == 3
-    record = system_agentctl.records("ended")[0]
+    record = system_agentctl.record_files("ended")[0]
     assert os.stat(record).st_uid == 0 and stat.S_IMODE(os.stat(record).st_mode) == 0o600
 
 
@@ -156,7 +156,7 @@ def test_another_user_sees_and_reaches_nothing(user_agentctl, other_agentctl):
     assert other_agentctl("stop", "a").status == 3
     folder = f"{user_agentctl.runtime}/{session['id']}"
     assert other.run(["ls", folder]).status != 0
-    assert other.run(["cat", user_agentctl.records("live")[0]]).status != 0
+    assert other.run(["cat", user_agentctl.record_files("live")[0]]).status != 0
     for name in ("launch.json", "host.json", "control"):
         assert stat.S_IMODE(os.stat(f"{folder}/{name}").st_mode) == 0o600, name
 

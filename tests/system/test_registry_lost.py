@@ -1,8 +1,10 @@
 """The registry may be gone, read-only, full or garbage: what lives is listed and stopped all the same, and the trouble named."""
 
+import contextlib
 import glob
 import json
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -140,49 +142,70 @@ def test_what_could_not_be_written_is_made_good_later(agentctl, kind, request):
     assert len(agentctl.records("ended")) == 1 and not agentctl.records("live")
 
 
-def garbage(path, owner):
-    """Files that are no records, by name."""
-    name = "x.abcdefghijkl.json"
-    yield "empty", name, b""
-    yield "not JSON", name, b"hello\n"
-    yield "cut short", name, b'{"version": 1, "id": "abcde'
-    yield "another type", name, b"[1, 2, 3]"
-    yield "wrong types", name, b'{"version": "one", "id": 7, "request": null}'
-    yield "deeply nested", name, b"[" * 100_000
-    yield "NUL bytes", name, b"\0" * 4096
-    yield "a name of no record", "notes.txt", b"my notes"
-    yield "a name that is a path", "..%2f..%2fetc.json", b"{}"
+GARBAGE = {
+    "empty": b"",
+    "not JSON": b"hello",
+    "cut short": b'{"version": 1, "id": "abcde',
+    "another type": b"[1, 2, 3]",
+    "wrong types": b'{"version": "one", "id": 7, "request": null}',
+    "deeply nested": b"[" * 100_000,
+    "NUL bytes": b"\0" * 4096,
+}
+
+
+@contextlib.contextmanager
+def file_with(agentctl, path, content):
+    """Puts it there, and back what was there."""
+    before = pathlib.Path(path).read_bytes() if os.path.exists(path) else None
+    pathlib.Path(path).write_bytes((before or b"") + content)
+    os.chown(path, agentctl.account.uid, agentctl.account.gid)
+    yield
+    assert os.path.exists(path) and pathlib.Path(path).read_bytes() == (before or b"") + content, "never silently dropped"
+    if before is None:
+        os.unlink(path)
+    else:
+        pathlib.Path(path).write_bytes(before)
+
+
+def assert_told_and_else_well(agentctl, path):
+    result = agentctl("list", "--json", "-a")
+    assert result.status == 0, result
+    states = {session["name"]: session["state"] for session in result.json()}
+    assert states == {"a": "running", "b": "running", "c": "exited"}
+    assert path in result.err and result.err.startswith("agentctl: warning: "), result
+    assert agentctl("doctor").out.count(path) >= 1
+    assert agentctl("status", "a").status == 0
 
 
 def test_garbage_among_the_records(agentctl):
     before = start_two(agentctl)
     agentctl.run("c", "true")
     agentctl.wait_ended("c")
+    live = agentctl.record_file("a", "live")
+    for content in GARBAGE.values():
+        with file_with(agentctl, live, content + b"\n"):
+            assert_told_and_else_well(agentctl, f"{live}:2")
+        ended = f"{agentctl.registry}/ended/x.abcdefghijkl.json"
+        with file_with(agentctl, ended, content):
+            assert_told_and_else_well(agentctl, ended)
     for folder in ("live", "ended"):
-        for what, name, content in garbage(agentctl.registry, agentctl.account):
+        for name in ("notes.txt", "..%2f..%2fetc.json"):
             path = f"{agentctl.registry}/{folder}/{name}"
-            with open(path, "wb") as file:
-                file.write(content)
-            os.chown(path, agentctl.account.uid, agentctl.account.gid)
-            result = agentctl("list", "--json", "-a")
-            assert result.status == 0, (what, result)
-            states = {session["name"]: session["state"] for session in result.json()}
-            assert states == {"a": "running", "b": "running", "c": "exited"}, what
-            assert path in result.err and result.err.startswith("agentctl: warning: "), (what, result)
-            assert agentctl("doctor").out.count(path) >= 1, what
-            assert agentctl("status", "a").status == 0, what
-            assert os.path.exists(path) or glob.glob(f"{path}*"), f"{what}: never silently dropped"
-            for left in glob.glob(f"{glob.escape(path)}*"):
-                os.unlink(left)
+            with file_with(agentctl, path, b"my notes"):
+                assert_told_and_else_well(agentctl, path)
     assert_both_stop(agentctl, before)
 
 
-def test_things_among_the_records_that_are_no_files(agentctl):
+@pytest.mark.parametrize("place", ["live/x.jsonl", "live/{free}", "ended/x.abcdefghijkl.json"])
+def test_things_among_the_records_that_are_no_files(agentctl, place):
     before = start_two(agentctl)
-    made = f"{agentctl.registry}/live/x.abcdefghijkl.json"
+    used = {os.path.basename(path) for path in agentctl.record_files("live")}
+    free = next(name for name in (f"{digit}.jsonl" for digit in "0123456789abcdef") if name not in used)
+    made = f"{agentctl.registry}/{place.format(free=free)}"
+    os.makedirs(os.path.dirname(made), exist_ok=True)
     for make in (os.mkdir, os.mkfifo, lambda path: os.symlink("/etc/passwd", path), lambda path: os.symlink("/dev/zero", path)):
         make(made)
-        result = agentctl("list", "--json", timeout=5)
+        result = agentctl("list", "--json", "-a", timeout=5)
         assert result.status == 0 and len(result.json()) == 2 and made in result.err, result
         os.rmdir(made) if os.path.isdir(made) else os.unlink(made)
     assert_both_stop(agentctl, before)
@@ -190,7 +213,7 @@ def test_things_among_the_records_that_are_no_files(agentctl):
 
 def test_the_record_of_a_live_session_turns_to_garbage(agentctl):
     before = start_two(agentctl)
-    (path,) = glob.glob(f"{agentctl.registry}/live/a.*.json")
+    path = agentctl.record_file("a", "live")
     with open(path, "w", encoding="utf-8") as file:
         file.write("{")
     result = agentctl("list", "--json")
@@ -204,19 +227,21 @@ def test_the_record_of_a_live_session_turns_to_garbage(agentctl):
 
 def test_a_record_that_claims_to_be_another_session(agentctl):
     start_two(agentctl)
-    (path,) = glob.glob(f"{agentctl.registry}/live/a.*.json")
-    forged = f"{agentctl.registry}/live/evil.{os.path.basename(path).split('.')[1]}.json"
+    agentctl.run("c", "true")
+    agentctl.wait_ended("c")
+    path = agentctl.record_file("c", "ended")
+    forged = f"{agentctl.registry}/ended/evil.{os.path.basename(path).split('.')[1]}.json"
     shutil.copy(path, forged)
     os.chown(forged, agentctl.account.uid, agentctl.account.gid)
-    result = agentctl("list", "--json")
-    assert sorted(session["name"] for session in result.json()) == ["a", "b"]
+    result = agentctl("list", "-a", "--json")
+    assert sorted(session["name"] for session in result.json()) == ["a", "b", "c"]
     assert forged in result.err
 
 
 def test_a_stranger_record_of_a_later_version_is_not_destroyed(agentctl):
     agentctl.run("a", "true")
     agentctl.wait_ended("a")
-    (path,) = agentctl.records("ended")
+    path = agentctl.record_file("a", "ended")
     with open(path, encoding="utf-8") as file:
         record = json.load(file)
     record["a_field_from_the_future"] = {"x": 1}

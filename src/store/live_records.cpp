@@ -1,0 +1,171 @@
+#include "store/live_records.hpp"
+
+#include <map>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "domain/naming.hpp"
+#include "domain/session_json.hpp"
+
+namespace agentctl {
+namespace {
+
+constexpr std::string_view suffix = ".jsonl";
+constexpr std::size_t file_size_limit = 4 * record_size_limit;
+
+std::string_view take_line(std::string_view& text) {
+  const auto newline = text.find('\n');
+  const std::string_view line = text.substr(0, newline);
+  text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
+  return line;
+}
+
+std::size_t count_lines(std::string_view text) {
+  std::size_t count = 0;
+  while (!text.empty()) {
+    take_line(text);
+    ++count;
+  }
+  return count;
+}
+
+std::string reason_of(const Error& error) { return error.reason().empty() ? error.what() : error.reason(); }
+
+bool is_shard(std::string_view file) {
+  return file.size() == 1 + suffix.size() && file.ends_with(suffix) &&
+         name_shards.find(file.front()) != std::string_view::npos;
+}
+
+// Files of ours that are no records: a writer's temporary file.
+bool is_ours(std::string_view file) { return file.ends_with(".tmp"); }
+
+}  // namespace
+
+std::string LiveRecords::path(char shard) const {
+  std::string path = folder_ + "/";
+  path += shard;
+  return path.append(suffix);
+}
+
+// to_json() begins every record alike, so that one among many is found without parsing them all.
+std::optional<LiveRecords::Key> LiveRecords::key_of(std::string_view line) {
+  const auto take = [&](std::string_view text) {
+    if (!line.starts_with(text)) return false;
+    line.remove_prefix(text.size());
+    return true;
+  };
+  Key key;
+  if (!take(R"({"schema":1,"id":")")) return std::nullopt;
+  key.id = line.substr(0, id_length);
+  line.remove_prefix(key.id.size());
+  if (!take(R"(","unit":"agentctl-)")) return std::nullopt;
+  key.name = line.substr(0, line.find('.'));
+  return key;
+}
+
+std::string LiveRecords::read(char shard, LoadedRecords& loaded) const {
+  try {
+    return read_file(path(shard), file_size_limit).value_or("");
+  } catch (const Error& error) {
+    loaded.troubles.push_back({path(shard), reason_of(error)});
+    return {};
+  }
+}
+
+void LiveRecords::parse(char shard, std::string_view content, const Wanted& wanted, LoadedRecords& loaded) const {
+  for (int number = 1; !content.empty(); ++number) {
+    const std::string_view line = take_line(content);
+    if (const auto key = key_of(line); key && !wanted(*key)) continue;
+    const auto tell = [&](const std::string& reason) {
+      loaded.troubles.push_back({path(shard) + ":" + std::to_string(number), reason});
+    };
+    try {
+      Record record = parse_record(line);
+      if (name_shard(record.request.name) != shard) {
+        tell("it belongs in another file");
+      } else if (wanted({record.request.name, record.id})) {
+        loaded.records.push_back(std::move(record));
+      }
+    } catch (const Error& error) {
+      tell(reason_of(error));
+    }
+  }
+}
+
+LoadedRecords LiveRecords::load(char shard, const Wanted& wanted) const {
+  LoadedRecords loaded;
+  parse(shard, read(shard, loaded), wanted, loaded);
+  return loaded;
+}
+
+LoadedRecords LiveRecords::load_all(const Wanted& wanted) const {
+  LoadedRecords loaded;
+  std::vector<std::string> files;
+  try {
+    files = list_directory(folder_);
+  } catch (const Error& error) {
+    loaded.troubles.push_back({folder_, reason_of(error)});
+  }
+  std::map<char, std::string> contents;
+  std::size_t lines = 0;
+  for (const std::string& file : files) {
+    if (is_shard(file)) {
+      const std::string& content = contents[file.front()] = read(file.front(), loaded);
+      lines += count_lines(content);
+    } else if (!is_ours(file)) {
+      loaded.troubles.push_back({folder_ + "/" + file, "not a record of agentctl"});
+    }
+  }
+  loaded.records.reserve(lines);
+  for (const auto& [shard, content] : contents) parse(shard, content, wanted, loaded);
+  return loaded;
+}
+
+LoadedRecords LiveRecords::all() const {
+  return load_all([](const Key&) { return true; });
+}
+
+LoadedRecords LiveRecords::by_name(const std::string& name) const {
+  return load(name_shard(name), [&](const Key& key) { return key.name == name; });
+}
+
+LoadedRecords LiveRecords::by_id_prefix(const std::string& prefix) const {
+  return load_all([&](const Key& key) { return key.id.starts_with(prefix); });
+}
+
+std::optional<Record> LiveRecords::find(const std::string& name, const std::string& id) const {
+  LoadedRecords loaded = load(name_shard(name), [&](const Key& key) { return key.id == id; });
+  for (Record& record : loaded.records)
+    if (record.request.name == name) return std::move(record);
+  return std::nullopt;
+}
+
+// `line` is empty or ends with a newline.
+void LiveRecords::replace(const std::string& name, const std::string& id, std::string_view line) {
+  const std::string file = path(name_shard(name));
+  const std::string before = read_file(file, file_size_limit).value_or("");
+  const auto is_it = [&](std::string_view other) {
+    if (const auto key = key_of(other)) return key->id == id;
+    try {
+      return parse_record(other).id == id;
+    } catch (const Error&) {
+      return false;
+    }
+  };
+  std::string after;
+  after.reserve(before.size() + line.size() + 1);
+  for (std::string_view left = before; !left.empty();)
+    if (const std::string_view other = take_line(left); !is_it(other)) after.append(other) += '\n';
+  after += line;
+  if (after.empty()) {
+    remove_file(file);
+  } else if (after != before) {
+    write_file(file, after);
+  }
+}
+
+void LiveRecords::put(const Record& record) { replace(record.request.name, record.id, to_json(record)); }
+
+void LiveRecords::remove(const std::string& name, const std::string& id) { replace(name, id, {}); }
+
+}  // namespace agentctl
