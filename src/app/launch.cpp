@@ -11,6 +11,7 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "base/user.hpp"
+#include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
 #include "domain/request_rules.hpp"
 
@@ -132,6 +133,27 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
   return prepared;
 }
 
+namespace {
+
+// Nothing of it is left and no recorder wrote down why: systemd could not execute the helpers, or dropped the job.
+void end_failed_start(Context& context, const PreparedLaunch& prepared, const StartResult& result) {
+  const std::string& host = prepared.spec.host.front();
+  Record record = prepared.launch.record;
+  for (Record& stored : context.registry.by_name(record.request.name))
+    if (stored.id == record.id) record = std::move(stored);
+  End end = decide_lost(record, context.runtime.note(record.id), context.boot_id, now());
+  if (end.state == State::lost && !end.started_at) {
+    end.state = State::failed;
+    end.reason = result.job_result == "failed" && ::access(host.c_str(), X_OK) < 0
+                     ? "'" + host + "' cannot be executed: " + std::generic_category().message(errno)
+                     : "systemd ended its start with '" + result.job_result + "'";
+  }
+  context.registry.finish(record, end);
+  context.runtime.remove(record.id);
+}
+
+}  // namespace
+
 Session start_session(Context& context, const PreparedLaunch& prepared) {
   const Record& record = prepared.launch.record;
   std::optional<HeldLaunch> held = claim_launch(context, prepared);
@@ -142,19 +164,9 @@ Session start_session(Context& context, const PreparedLaunch& prepared) {
     const UnitState unit{.unit = record.unit, .description = {}, .activity = Activity::active};
     return note ? make_session(record, {.unit = unit}, note) : observe(context, record);
   }
-  // Without helpers systemd could start nothing, nor record it.
-  if (const std::string& host = prepared.spec.host.front(); ::access(host.c_str(), X_OK) < 0) {
-    End end;
-    end.reason = "'" + host + "' cannot be executed: " + std::generic_category().message(errno);
-    end.ended_at = now();
-    context.registry.finish(record, end);
-    context.runtime.remove(record.id);
-    throw Error({.code = ErrorCode::failed,
-                 .context = "cannot start session",
-                 .object = record.request.name,
-                 .reason = end.reason,
-                 .hint = "agentctl doctor"});
-  }
+  // While the launch is held nobody else ends it.
+  if (!context.registry.has_ended(record.request.name, record.id) && !inspect_unit(context, record))
+    end_failed_start(context, prepared, result);
   held.reset();
   const Session session = await_end(context, record);
   const int status = session.exit.code.value_or(1);
@@ -162,7 +174,7 @@ Session start_session(Context& context, const PreparedLaunch& prepared) {
   throw Error({.code = not_executed ? static_cast<ErrorCode>(status) : ErrorCode::failed,
                .context = "cannot start session",
                .object = record.request.name,
-               .reason = session.reason.empty() ? "systemd job result '" + result.job_result + "'" : session.reason,
+               .reason = session.reason,
                .hint = "agentctl status " + record.request.name});
 }
 

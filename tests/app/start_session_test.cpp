@@ -150,9 +150,9 @@ TEST_F(StartSession, SaysWhatItCanWhenNoRecorderRan) {
   engine.on_start = [&](const UnitSpec&) { return StartResult{.started = false, .job_result = "timeout"}; };
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::failed);
-  EXPECT_FALSE(error.reason().empty());
+  EXPECT_EQ(error.reason(), "systemd ended its start with 'timeout'");
   ASSERT_EQ(registry.ended().size(), 1U);
-  EXPECT_EQ(registry.ended().front().end->state, State::lost);
+  EXPECT_EQ(registry.ended().front().end->state, State::failed);
   EXPECT_THAT(runtime.ids(), IsEmpty());
 }
 
@@ -163,7 +163,6 @@ TEST_F(StartSession, SaysThatTheSessionHostIsMissing) {
   EXPECT_STREQ(error.what(), ("cannot start session 'web': '" + folder / "libexec/session-host" +
                               "' cannot be executed: No such file or directory")
                                  .c_str());
-  EXPECT_EQ(error.hint(), "agentctl doctor");
   ASSERT_EQ(registry.ended().size(), 1U);
   EXPECT_EQ(registry.ended().front().end->state, State::failed);
   EXPECT_THAT(runtime.ids(), IsEmpty());

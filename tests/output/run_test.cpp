@@ -177,8 +177,7 @@ TEST_F(RunTest, AJobThatSystemdDropsHasFailedAndTheRecordSaysSo) {
   systemd.on("StartTransientUnit", end_job_with("canceled"));
   EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
               ended_with(1, "",
-                         error_text("cannot start session 'web': it was never started: the agentctl that asked for "
-                                    "it was gone",
+                         error_text("cannot start session 'web': systemd ended its start with 'canceled'",
                                     "agentctl status web")));
   EXPECT_THAT(registry().live(), IsEmpty());
   ASSERT_EQ(registry().ended().size(), 1);
