@@ -90,7 +90,8 @@ void examine_registry(Context& context, std::vector<Finding>& findings) {
   }
   struct statvfs disk {};
   if (::statvfs(folder.c_str(), &disk) == 0 && disk.f_bavail == 0) {
-    findings.push_back({Verdict::failure, "registry", "there is no space left for '" + folder + "'", "df '" + folder + "'"});
+    findings.push_back(
+        {Verdict::failure, "registry", "there is no space left for '" + folder + "'", "df '" + folder + "'"});
     return;
   }
   findings.push_back(

@@ -69,11 +69,23 @@ void identify_session(Environment& environment, const Record& record) {
   environment["PWD"] = record.request.cwd;
 }
 
+// Thousands of units in one slice make each start several times slower.
+std::string choose_slice(const Context& context, const SessionRequest& request) {
+  constexpr std::size_t crowd = 200;
+  const std::string slice = slice_name(request.project, request.name);
+  if (request.project.empty()) return slice;
+  try {
+    return context.engine.units_in(slice) < crowd ? slice : crowded_project_slice(request.project, request.name);
+  } catch (const Error&) {
+    return slice;  // without a systemd to ask, only --dry-run goes on
+  }
+}
+
 UnitSpec make_spec(const Context& context, const Launch& launch) {
   const Record& record = launch.record;
   const std::string folder = context.runtime.folder(record.id);
   return {.unit = record.unit,
-          .slice = slice_name(record.request.project, record.request.name),
+          .slice = slice_of(record),
           .description = unit_description(record),
           .kind = record.request.kind,
           .host = {context.libexec_dir + "/session-host", folder},
@@ -120,6 +132,8 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
       find_command(request.command.front(), request.cwd, path != environment.end() ? path->second : "/usr/bin:/bin");
 
   record.unit = unit_name(request.name, request.kind);
+  if (std::string slice = choose_slice(context, request); slice != slice_name(request.project, request.name))
+    record.slice = std::move(slice);
   record.scope = context.scope;
   record.request = std::move(request);
   record.created_by = context.asker;

@@ -221,8 +221,7 @@ std::vector<Session> find_sessions(Context& context, const std::vector<std::stri
 }
 
 std::string control_group_of(Context& context, const Session& session) {
-  return context.engine.control_group(slice_name(session.record.request.project, session.record.request.name),
-                                      session.record.unit);
+  return context.engine.control_group(slice_of(session.record), session.record.unit);
 }
 
 void read_usage(Context& context, Session& session) {

@@ -44,15 +44,20 @@ std::vector<Session> wait_for_sessions(Context& context, const std::vector<Sessi
   const auto began = Clock::now();
   const microseconds limit = timeout.value_or(forever);
   const auto elapsed = [&] { return std::chrono::duration_cast<microseconds>(Clock::now() - began); };
+  // Each unit is looked at once, however short the time; then also a stream of changes ends with it.
+  std::size_t looks = 0;
   while (std::any_of(current.begin(), current.end(), awaited)) {
     const microseconds waited = elapsed();
+    const bool due = limit != forever && waited >= limit;
+    if (due && looks >= units.size()) give_up(current, what, limit);
     std::optional<microseconds> left;
     if (limit != forever) left = std::max(microseconds(0), limit - waited);
     if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
     if (const auto changed = watch->next_change(left)) {
+      ++looks;
       for (Session& session : current)
         if (session.record.unit == *changed && awaited(session)) session = find_by_record(context, session.record);
-    } else if (limit != forever && waited >= limit) {
+    } else if (due) {
       give_up(current, what, limit);
     } else if (tick) {
       tick(elapsed(), static_cast<std::size_t>(std::count_if(current.begin(), current.end(), awaited)));

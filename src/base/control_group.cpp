@@ -101,6 +101,12 @@ std::vector<pid_t> read_processes(const std::string& path) {
   return pids;
 }
 
+std::size_t count_child_groups(const std::string& path) {
+  struct stat status {};
+  // A folder of the kernel's has one link for each folder in it, and two of its own.
+  return ::stat((hierarchy_root() + path).c_str(), &status) == 0 && status.st_nlink > 2 ? status.st_nlink - 2 : 0;
+}
+
 std::uint64_t count_oom_kills(const std::string& path) {
   const Fd folder = open_folder(hierarchy_root() + path);
   if (!folder) return 0;

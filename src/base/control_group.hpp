@@ -25,6 +25,9 @@ ControlGroupUsage read_usage(const std::string& path);
 /// Every process in the group and below it.
 std::vector<pid_t> read_processes(const std::string& path);
 
+/// How many groups are directly in it.
+std::size_t count_child_groups(const std::string& path);
+
 /// How many processes of the group the kernel killed for memory.
 std::uint64_t count_oom_kills(const std::string& path);
 

@@ -31,8 +31,10 @@ std::size_t words_of_option(const CLI::App& app, const std::string& word) {
 std::string reason_of(const CLI::ParseError& error, const CLI::App& app) {
   const std::string text = error.what();
   const auto quote = [](const std::string& word) { return "'" + to_printable(word) + "'"; };
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    const auto extras = app.remaining();
+  // What is missing is looked for before what is too much, though the latter often explains it.
+  const auto extras = app.remaining();
+  const bool misspelt = !extras.empty() && extras.front().starts_with('-');
+  if (misspelt || dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     if (extras.empty()) return text;
     return (extras.front().starts_with('-') ? "unknown option " : "unexpected argument ") + quote(extras.front());
   }

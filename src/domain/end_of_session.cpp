@@ -53,6 +53,12 @@ std::string limit_in_words(const Record& record, const std::optional<HostNote>& 
   return text;
 }
 
+// For who has no word of systemd's: nobody else ends a session just when its time is up.
+bool reached_limit(const Record& record, const HostNote& note) {
+  const auto limit = note.started_at ? expiry(record, note.started_at) : std::nullopt;
+  return limit && note.terminated_at && *note.terminated_at >= *limit;
+}
+
 struct Verdict {
   State state;
   std::string reason;
@@ -91,6 +97,8 @@ Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& e
   if (cut_short && evidence.job == ManagerJob::stop) return {State::stopped, "stopped with systemctl"};
   if (timed_out && (note ? !note->started_at : !has_limit(record))) return {State::failed, "did not start in time"};
   if (timed_out && has_limit(record)) return {State::expired, limit_in_words(record, note) + " reached"};
+  if (evidence.service_result.empty() && note && reached_limit(record, *note))
+    return {State::expired, limit_in_words(record, note) + " reached"};
   // Only a stop is left that can time out, though its job could not be seen any more.
   if (timed_out) return {State::stopped, "stopped with systemctl"};
   return ended_by_itself(evidence, exit);

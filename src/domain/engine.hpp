@@ -104,6 +104,9 @@ class Engine {
   /// The control group of a session's unit, computed from its slice without asking anyone.
   virtual std::string control_group(const std::string& slice, const std::string& unit) = 0;
 
+  /// How many units, and slices, are in a slice now.
+  virtual std::size_t units_in(const std::string& slice) = 0;
+
   virtual std::vector<pid_t> processes(const std::string& control_group) = 0;
 };
 

@@ -84,12 +84,24 @@ std::string project_slice(std::string_view project) {
   return std::string(prefix) + escape_for_unit(project) + ".slice";
 }
 
+std::string crowded_project_slice(std::string_view project, std::string_view name) {
+  return std::string(prefix).append(escape_for_unit(project)).append({'-', '_', name_shard(name)}) + ".slice";
+}
+
 char name_shard(std::string_view name) { return name_shards[hash(name) % name_shards.size()]; }
 
 std::string slice_name(std::string_view project, std::string_view name) {
   if (!project.empty()) return project_slice(project);
   // A project begins with a letter or digit, so "_" cannot be one.
   return std::string(prefix).append({'_', name_shard(name)}) + ".slice";
+}
+
+bool is_slice_name(std::string_view slice) {
+  return slice.starts_with(prefix) && slice.ends_with(".slice") && slice.find('/') == std::string_view::npos;
+}
+
+std::string slice_of(const Record& record) {
+  return record.slice.empty() ? slice_name(record.request.project, record.request.name) : record.slice;
 }
 
 std::string unit_description(const Record& record) {

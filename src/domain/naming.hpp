@@ -37,6 +37,15 @@ std::string slice_name(std::string_view project, std::string_view name);
 /// The slice that holds all sessions of a project.
 std::string project_slice(std::string_view project);
 
+/// A slice in that of the project, for when there are hundreds.
+std::string crowded_project_slice(std::string_view project, std::string_view name);
+
+/// Whether it is one of those: nothing else is a name of a control group.
+bool is_slice_name(std::string_view slice);
+
+/// The slice that a session was put in.
+std::string slice_of(const Record& record);
+
 /// The unit's Description=: it carries the id, so that one list call ties units to records, and a unit whose record
 /// was lost still says what it is. Only the program's name is in it: anyone on the bus can read it.
 std::string unit_description(const Record& record);

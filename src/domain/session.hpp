@@ -106,6 +106,7 @@ struct End {
 struct Record {
   std::string id;
   std::string unit;
+  std::string slice;  ///< empty: that of slice_name() (domain/naming.hpp)
   ManagerScope scope = ManagerScope::user;
   SessionRequest request;
   Asker created_by;

@@ -298,6 +298,7 @@ json::object record_object(const Record& record) {
   object["schema"] = schema_version;
   put(object, "id", record.id);
   put(object, "unit", record.unit);
+  put(object, "slice", record.slice);
   object["scope"] = to_string(record.scope);
   object["request"] = request_object(record.request);
   object["created_by"] = asker_object(record.created_by);
@@ -334,6 +335,8 @@ Record parse_record_object(const json::object& object) {
   record.request = parse_request(fields.required_object("request"));
   record.unit = fields.required_text("unit");
   if (record.unit != unit_name(record.request.name, record.request.kind)) refuse("unit", "must be the session's unit");
+  record.slice = fields.text("slice");
+  if (!record.slice.empty() && !is_slice_name(record.slice)) refuse("slice", "must be a slice of agentctl's");
   record.created_by = parse_asker(fields.required_object("created_by"));
   record.created_at = fields.time("created_at").value_or(TimePoint{});
   record.boot_id = fields.text("boot_id");

@@ -270,6 +270,8 @@ std::string SystemdEngine::control_group(const std::string& slice, const std::st
   return path + "/" + slice + "/" + unit;
 }
 
+std::size_t SystemdEngine::units_in(const std::string& slice) { return count_child_groups(control_group(slice, "")); }
+
 std::string SystemdEngine::manager_property(const std::string& name) {
   return ask_on_bus("cannot read the manager's property", name, [&] {
     sdbus::Variant value;

@@ -32,6 +32,7 @@ class SystemdEngine : public Engine {
   std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& units) override;
   Usage usage(const std::string& control_group) override;
   std::string control_group(const std::string& slice, const std::string& unit) override;
+  std::size_t units_in(const std::string& slice) override;
   std::vector<pid_t> processes(const std::string& control_group) override;
 
   /// SystemState= of the manager and its version, for doctor.

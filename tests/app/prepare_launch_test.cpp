@@ -175,6 +175,17 @@ TEST_F(PrepareLaunch, AsksTheEngineForOneUnit) {
   EXPECT_EQ(prepared.spec.stop_timeout, std::chrono::seconds(9));
 }
 
+TEST_F(PrepareLaunch, SpreadsAProjectOfHundreds) {
+  LaunchOptions launch = options();
+  launch.request.project = "shop";
+  engine.crowds["agentctl-shop.slice"] = 199;
+  EXPECT_EQ(prepare_launch(context, launch).spec.slice, "agentctl-shop.slice");
+  engine.crowds["agentctl-shop.slice"] = 200;
+  const PreparedLaunch prepared = prepare_launch(context, launch);
+  EXPECT_EQ(prepared.spec.slice, "agentctl-shop-_1.slice");
+  EXPECT_EQ(prepared.launch.record.slice, "agentctl-shop-_1.slice");
+}
+
 TEST_F(PrepareLaunch, GivesTheSessionTheCallersCleanedEnvironmentAndItsOwnIdentity) {
   context.environment["CLAUDECODE"] = "1";
   context.environment["AGENTCTL_NAME"] = "the-callers-own";

@@ -110,6 +110,12 @@ TEST_F(WaitForSessions, GivesUpAtOnceWithoutAnyTime) {
   EXPECT_EQ(error.reason(), "not ready after 0");
 }
 
+TEST_F(WaitForSessions, GivesUpThoughChangesNeverStopComing) {
+  const Record record = add_session("web");
+  engine.on_inspect = [&](const std::string& unit) { engine.meanwhile(unit, [] {}); };
+  EXPECT_EQ(thrown_by([&] { wait({"web"}, WaitFor::exit, microseconds(1)); }).code(), ErrorCode::timed_out);
+}
+
 TEST_F(WaitForSessions, TakesWhatHappensBeforeTheDeadline) {
   const Record record = add_session("web");
   engine.meanwhile(record.unit, [&] { end_session(record, sample_end(State::exited)); });

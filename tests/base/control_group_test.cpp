@@ -82,6 +82,8 @@ TEST_F(ControlGroup, GivesEveryProcessInItAndBelow) {
   EXPECT_THAT(read_processes(group + "/child"), UnorderedElementsAre(5, 6));
 }
 
+TEST(ChildGroups, AreNoneOfAGroupThatIsGone) { EXPECT_EQ(count_child_groups("/no/such/group"), 0U); }
+
 TEST_F(ControlGroup, CountsWhatTheKernelKilledForMemory) {
   put_file(folder / "memory.events", "low 0\nhigh 0\nmax 7\noom 2\noom_kill 1\noom_group_kill 0\n");
   EXPECT_EQ(count_oom_kills(group), 1U);

@@ -81,6 +81,7 @@ void stop_with_reason(Record& record) {
   record.stop->reason = "wrong branch";
 }
 void ttl(Record& record) { record.request.ttl = minutes(15); }
+void short_ttl(Record& record) { record.request.ttl = minutes(1); }
 void extended(Record& record) {
   ttl(record);
   record.expires_at = sample_time(1) + minutes(90);
@@ -149,6 +150,16 @@ std::vector<Story> not_started() {
       {"a stop comes while it starts and times out",
        Evidence("timeout", "killed", "KILL").never_started().during(ManagerJob::stop), nothing, State::stopped,
        "stopped with systemctl", {}, SIGKILL, 137},
+  };
+}
+
+// The recorder was killed, so that nobody has systemd's word; the host had noted SIGTERM 89 s after the start.
+std::vector<Story> without_recorder() {
+  return {
+      {"its time was up", Evidence("", "", "").command_killed(SIGTERM).manager_sent_term(), short_ttl, State::expired,
+       "time limit of 1min reached", {}, SIGTERM, 124},
+      {"its time was not up", Evidence("", "", "").command_killed(SIGTERM).manager_sent_term(), ttl, State::failed,
+       "killed by SIGTERM", {}, SIGTERM, 143},
   };
 }
 
@@ -245,7 +256,7 @@ std::vector<Story> by_the_manager() {
 
 TEST(EndOfSession, IsWhatTheEvidenceSays) {
   std::set<std::string> told;
-  for (const auto& chapter : {by_itself(), not_started(), stopped(), by_the_manager()}) {
+  for (const auto& chapter : {by_itself(), not_started(), without_recorder(), stopped(), by_the_manager()}) {
     for (const Story& story : chapter) {
       EXPECT_TRUE(told.insert(story.what).second) << story.what;
       Record record = sample_record();

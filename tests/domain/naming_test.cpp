@@ -98,6 +98,20 @@ TEST(SpreadSlice, IsOneOfSixteenAndAlwaysTheSameForAName) {
   EXPECT_EQ(slice_name("", "api"), slice_name("", "api"));
 }
 
+TEST(CrowdedProjectSlice, IsInThatOfTheProject) {
+  EXPECT_EQ(crowded_project_slice("my-app", "web"), "agentctl-my\\x2dapp-_1.slice");
+}
+
+TEST(SliceOfARecord, IsWhereItWasPut) {
+  Record record = sample_record("web");
+  EXPECT_EQ(slice_of(record), "agentctl-_1.slice");
+  record.slice = crowded_project_slice("shop", "web");
+  EXPECT_EQ(slice_of(record), "agentctl-shop-_1.slice");
+  for (const char* good : {"agentctl-_1.slice", "agentctl-shop-_1.slice"}) EXPECT_TRUE(is_slice_name(good));
+  for (const char* bad : {"", "a.slice", "agentctl-../../x.slice", "agentctl-shop.service"})
+    EXPECT_FALSE(is_slice_name(bad)) << bad;
+}
+
 TEST(UnitDescription, CarriesTheIdToAndFro) {
   const Record record = sample_record("web", "abcdefghij23");
   EXPECT_EQ(unit_description(record), "agentctl session abcdefghij23: sleep");

@@ -33,6 +33,7 @@ const std::vector<Case>& cases() {
        "agentctl list --help"},
       {{"list", "--json=x"}, "--json takes no value, such as 'x'", "agentctl list --help"},
       {{"status"}, "NAME is required", "agentctl status --help"},
+      {{"status", "--bogus"}, "unknown option '--bogus'", "agentctl status --help"},
       {{"status", "a", "b"}, "unexpected argument 'b'", "agentctl status --help"},
       {{"logs"}, "NAME is required", "agentctl logs --help"},
       {{"logs", "-n", "some", "web"}, "--lines takes a number, not 'some'", "agentctl logs --help"},

@@ -128,6 +128,11 @@ std::string FakeEngine::control_group(const std::string& slice, const std::strin
   return "/" + slice + "/" + unit;
 }
 
+std::size_t FakeEngine::units_in(const std::string& slice) {
+  const auto found = crowds.find(slice);
+  return found != crowds.end() ? found->second : 0;
+}
+
 std::vector<pid_t> FakeEngine::processes(const std::string& group) {
   const auto found = process_lists.find(group);
   return found != process_lists.end() ? found->second : std::vector<pid_t>{};

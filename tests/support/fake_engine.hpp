@@ -18,6 +18,8 @@ class FakeEngine : public Engine {
   std::map<std::string, UnitDetails> units;
   /// By control group, as control_group() gives it.
   std::map<std::string, Usage> usages;
+  /// By slice: how many units are in it.
+  std::map<std::string, std::size_t> crowds;
   std::map<std::string, std::vector<pid_t>> process_lists;
 
   /// In order: "connect", "start UNIT", "list", "inspect UNIT", "stop UNIT UNIT", "restart UNIT", "kill UNIT 15",
@@ -54,6 +56,7 @@ class FakeEngine : public Engine {
   std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& names) override;
   Usage usage(const std::string& control_group) override;
   std::string control_group(const std::string& slice, const std::string& unit) override;
+  std::size_t units_in(const std::string& slice) override;
   std::vector<pid_t> processes(const std::string& control_group) override;
 
  private:

@@ -31,6 +31,16 @@ def test_200_runs_at_once_from_8_shells(agentctl):
     assert {session["state"] for session in agentctl.list("-a")} == {"stopped"}
 
 
+def test_a_project_of_hundreds_is_spread_and_still_one(agentctl):
+    agentctl.account.shell('for i in $(seq 200); do agentctl run -p my-shop -- sleep 1000; done', timeout=120)
+    agentctl.run("last", "sleep", "1000", options=["-p", "my-shop"])
+    group = agentctl.show("agentctl-last.service", "ControlGroup")["ControlGroup"]
+    assert "/agentctl-my\\x2dshop.slice/agentctl-my\\x2dshop-_" in group
+    assert agentctl.status("last")["usage"]["processes"] == 2, "it is looked for where it is"
+    assert agentctl.ok("stop", "-p", "my-shop", timeout=120).count(" stopped, 2 processes, 0 left\n") == 201
+    assert not agentctl.units()
+
+
 def test_of_many_that_want_one_name_one_gets_it(agentctl):
     for round in range(3):
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
