@@ -186,7 +186,9 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
       if (!shown.contains(record.id)) add(make_session(std::move(record), {}, std::nullopt));
     }
   }
-  for (const auto& [id, unit] : units) {
+  for (const auto& entry : units) {
+    const std::string& id = entry.first;
+    const UnitState& unit = entry.second;
     const auto name = name_from_unit(unit.unit);
     if (!name || context.registry.has_ended(*name, id)) continue;
     std::vector<Record> stored = context.registry.by_name(*name);
