@@ -93,7 +93,8 @@ UnitSpec make_spec(const Context& context, const Launch& launch) {
           .process = 0,
           .ttl = record.request.ttl,
           .stop_timeout = record.request.stop_timeout,
-          .user = record.request.user};
+          .user = record.request.user,
+          .restart = record.request.restart};
 }
 
 // What -e was given, without the values: they may be secrets.

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
@@ -25,6 +26,12 @@ struct RunOptions {
   LaunchOptions launch;
   std::vector<std::string> labels;
   std::vector<std::string> ports;
+  std::string restart;
+  std::string restart_limit;
+  std::vector<std::string> no_restart_on;
+  std::optional<microseconds> restart_delay;
+  std::optional<microseconds> restart_max_delay;
+  std::optional<microseconds> restart_early;
   bool wait = false;
   bool follow = false;
   bool scope = false;
@@ -48,6 +55,16 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
   app.add_option("--work-item", request.work_item, "what it works on")->type_name("ITEM");
   each(app.add_option("--label", options.labels, "a label, as often as needed"), "K=V");
   each(app.add_option("--port", options.ports, "port that it serves, as often as needed"), "N");
+  app.add_option("--restart", options.restart, "start again when it has ended: no (default), on-failure or always")
+      ->type_name("POLICY");
+  line.add_span("--restart-delay", options.restart_delay, "before the first restart; doubled each time (default: 2s)");
+  line.add_span("--restart-max-delay", options.restart_max_delay, "at most (default: 2min)");
+  line.add_span("--restart-early", options.restart_early,
+                "a longer run begins anew with the first delay (default: 10s)");
+  app.add_option("--restart-limit", options.restart_limit, "so many early ends in a row park it (default: 5)")
+      ->type_name("N");
+  each(app.add_option("--no-restart-on", options.no_restart_on, "an exit code that parks it at once (default: 78)"),
+       "CODE");
   app.add_option("--uid", request.user, "run as this user (system scope, root only)")->type_name("USER");
   app.add_flag("-d,--detach", detach, "return when it has started (default)");
   app.add_flag("--wait", options.wait, "return when it has ended, with its status");
@@ -56,6 +73,24 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
   app.add_option("--stdout", request.stdout_file, "append its output to this file too")->type_name("FILE");
   app.add_option("--stderr", request.stderr_file, "append its errors to this file too")->type_name("FILE");
   app.add_flag("--dry-run", options.dry_run, "print the unit that would be made, make nothing");
+}
+
+RestartRules restart_rules(const RunOptions& options) {
+  RestartRules rules;
+  if (!options.restart.empty()) {
+    const auto policy = parse_restart_policy(options.restart);
+    if (!policy)
+      throw usage_error("run", "--restart takes no, on-failure or always, not '" + to_printable(options.restart) + "'");
+    rules.policy = *policy;
+  }
+  rules.delay = options.restart_delay.value_or(rules.delay);
+  rules.max_delay = options.restart_max_delay.value_or(std::max(rules.max_delay, rules.delay));
+  rules.early = options.restart_early.value_or(rules.early);
+  if (!options.restart_limit.empty())
+    rules.limit = static_cast<int>(parse_number("run", "--restart-limit", options.restart_limit, max_restart_limit));
+  for (const std::string& code : options.no_restart_on)
+    rules.never_on.push_back(static_cast<int>(parse_number("run", "--no-restart-on", code, 255)));
+  return rules;
 }
 
 RunOptions parse(Invocation& invocation) {
@@ -75,6 +110,7 @@ RunOptions parse(Invocation& invocation) {
   request.command = line.rest();
   request.kind = options.scope ? SessionKind::scope : SessionKind::service;
   if (stop_timeout) request.stop_timeout = *stop_timeout;
+  request.restart = restart_rules(options);
   for (const std::string& label : options.labels) {
     const auto equals = label.find('=');
     if (equals == std::string::npos) throw usage_error("run", "--label takes K=V, not '" + to_printable(label) + "'");

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "app/logs.hpp"
 #include "app/sessions.hpp"
 #include "base/system.hpp"
@@ -87,6 +89,11 @@ std::string see_also(const Session& session) {
   return text;
 }
 
+std::string until_attempt(const Session& session) {
+  if (session.state != State::restarting || !session.record.retry_at) return {};
+  return ", starts in " + format_rough_span(std::max(microseconds(0), *session.record.retry_at - now()));
+}
+
 std::string format_status(Context& context, const Session& session) {
   const Record& record = session.record;
   const SessionRequest& request = record.request;
@@ -107,7 +114,7 @@ std::string format_status(Context& context, const Session& session) {
   for (const std::uint16_t port : request.ports) ports += (ports.empty() ? "" : " ") + std::to_string(port);
   text += field("ports", ports);
   text += times(session);
-  if (record.attempt > 1) text += field("attempt", std::to_string(record.attempt));
+  if (record.attempt > 1) text += field("attempt", std::to_string(record.attempt) + until_attempt(session));
   text += field("resources", resources(session.usage));
   if (!is_terminal(session.state)) text += processes(context, session);
   if (session.log_lost > 0) text += field("lost lines", std::to_string(session.log_lost));

@@ -34,7 +34,8 @@ _agentctl() {
         run)
             flags='--clean-env -d --detach --wait -f --follow --scope --dry-run'
             valued='-n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent
-                --work-item --label --port --uid --stdout --stderr'
+                --work-item --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit
+                --no-restart-on --uid --stdout --stderr'
             ;;
         list) flags='-a --all' valued='-p --project --group --state' ;;
         logs) flags='-f --follow -t --times' valued='-n --lines --since --stream' ;;

@@ -24,7 +24,8 @@ function __agentctl_command
     __agentctl_is run; or return 1
     set -l words (commandline -opc)
     set -l valued -n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent --work-item \
-        --label --port --uid --stdout --stderr
+        --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit --no-restart-on \
+        --uid --stdout --stderr
     set -l is_verb_seen no
     set -l is_value no
     for i in (seq 2 (count $words))
@@ -84,6 +85,12 @@ complete -c agentctl -n __agentctl_is_run_option -l env-file -r -F -d 'Variables
 complete -c agentctl -n __agentctl_is_run_option -l clean-env -d 'Start from a minimal environment'
 complete -c agentctl -n __agentctl_is_run_option -l ttl -x -d 'Time limit'
 complete -c agentctl -n __agentctl_is_run_option -l stop-timeout -x -d 'From SIGTERM to SIGKILL on stop'
+complete -c agentctl -n __agentctl_is_run_option -l restart -x -a 'no on-failure always' -d 'Start again when it has ended'
+complete -c agentctl -n __agentctl_is_run_option -l restart-delay -x -d 'Before the first restart'
+complete -c agentctl -n __agentctl_is_run_option -l restart-max-delay -x -d 'At most'
+complete -c agentctl -n __agentctl_is_run_option -l restart-early -x -d 'A longer run begins anew'
+complete -c agentctl -n __agentctl_is_run_option -l restart-limit -x -d 'So many early ends in a row park it'
+complete -c agentctl -n __agentctl_is_run_option -l no-restart-on -x -d 'An exit code that parks it at once'
 complete -c agentctl -n __agentctl_is_run_option -s p -l project -x -d 'Project that it belongs to'
 complete -c agentctl -n __agentctl_is_run_option -l group -x -d 'Group that it belongs to'
 complete -c agentctl -n __agentctl_is_run_option -l agent -x -d 'Agent that it belongs to'

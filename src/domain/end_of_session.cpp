@@ -84,6 +84,7 @@ Verdict ended_by_itself(const EndEvidence& evidence, const Exit& exit) {
 Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& exit) {
   const std::optional<HostNote>& note = evidence.note;
   if (note && note->start_status) return {State::failed, note->start_error};
+  if (note && note->expired) return {State::expired, limit_in_words(record, note) + " reached"};
   const bool terminated = note ? note->terminated_at.has_value() : true;
   const bool timed_out = evidence.service_result == "timeout";
   const bool cut_short = terminated || timed_out || (host_ended_first(evidence) && exit.signal == SIGKILL);
@@ -164,7 +165,7 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
 std::optional<TimePoint> expiry(const Record& record, const std::optional<TimePoint>& started_at) {
   if (record.expires_at) return record.expires_at;
   if (!has_limit(record)) return std::nullopt;
-  return started_at.value_or(record.created_at) + *record.request.ttl;
+  return record.first_started_at.value_or(started_at.value_or(record.created_at)) + *record.request.ttl;
 }
 
 int exit_status_of(const End& end) {

@@ -24,6 +24,7 @@ struct UnitSpec {
   std::optional<microseconds> ttl;
   microseconds stop_timeout{};
   std::string user;
+  RestartRules restart{};
 };
 
 enum class Activity { inactive, activating, active, deactivating, failed, restarting };

@@ -38,15 +38,26 @@ struct HostNote {
   std::string start_error;          ///< why the command could not be exec'ed
   std::optional<int> start_status;  ///< then: 126 or 127, or 125 when the host itself failed
   std::uint64_t log_lost = 0;       ///< lines that could not be handed to journald
+  bool expired = false;             ///< the host ended it for its time limit (AttemptPlan)
 };
 
 std::string to_json(const HostNote& note);
 /// Throws Error; the note may come from a session that runs as another user than the reader.
 HostNote parse_host_note(std::string_view text);
 
+/// What the recorder leaves for the host of the attempt that systemd starts next.
+struct AttemptPlan {
+  TimePoint not_before{};               ///< the command starts then
+  std::optional<TimePoint> expires_at;  ///< of the session. RuntimeMaxSec= counts anew with each start.
+};
+
+std::string to_json(const AttemptPlan& plan);
+AttemptPlan parse_attempt_plan(std::string_view text);
+
 /// The files in a session's runtime folder.
 inline constexpr const char* launch_file = "launch.json";
 inline constexpr const char* host_note_file = "host.json";
+inline constexpr const char* attempt_plan_file = "attempt.json";
 inline constexpr const char* control_socket = "control";
 
 /// Readers refuse more than this many bytes: a prompt of a few MiB is the largest thing that anyone passes, and

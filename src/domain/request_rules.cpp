@@ -53,6 +53,26 @@ void check_labels(const std::map<std::string, std::string>& labels) {
   }
 }
 
+void check_restart(const RestartRules& rules, SessionKind kind) {
+  if (rules == RestartRules{}) return;
+  if (rules.policy == RestartPolicy::no)
+    refuse("--restart", "the rules for restarts need a policy", "--restart on-failure");
+  if (kind == SessionKind::scope)
+    refuse("--restart", "a --scope session runs in this terminal, and nothing could start it again there",
+           "leave out --scope");
+  constexpr microseconds shortest{100'000};
+  if (rules.delay < shortest) refuse("--restart-delay", "must be at least 100ms");
+  if (rules.max_delay < rules.delay || rules.max_delay == forever)
+    refuse("--restart-max-delay", "must be at least the delay, and not infinity");
+  if (rules.early <= microseconds(0)) refuse("--restart-early", "must be longer than 0");
+  if (rules.limit < 1) refuse("--restart-limit", "must be from 1 to " + std::to_string(max_restart_limit));
+  if (rules.never_on.size() > max_codes)
+    refuse("--no-restart-on", "at most " + std::to_string(max_codes - 1) + " exit codes");
+  for (const int code : rules.never_on)
+    if (code == 0 && rules.policy == RestartPolicy::on_failure)
+      refuse("--no-restart-on", "0 is no failure, so on-failure does not restart it", "--restart always");
+}
+
 }  // namespace
 
 bool is_valid_word(std::string_view text) {
@@ -80,6 +100,7 @@ void check_request(const SessionRequest& request) {
   check_labels(request.labels);
   if (request.ports.size() > max_ports) refuse("--port", "at most " + std::to_string(max_ports) + " ports");
   if (request.ttl && request.ttl->count() <= 0) refuse("--ttl", "must be longer than 0", "--ttl 15min, or infinity");
+  check_restart(request.restart, request.kind);
   if (request.kind == SessionKind::scope && !request.user.empty())
     refuse("--uid", "a --scope session runs as the caller", "leave out --scope, or use sudo -u " + request.user);
   if (request.kind == SessionKind::scope && (!request.stdout_file.empty() || !request.stderr_file.empty()))

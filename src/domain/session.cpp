@@ -26,6 +26,8 @@ constexpr std::array<StateName, 12> state_names{{
     {State::lost, "lost", true},
 }};
 
+constexpr std::array<const char*, 3> policy_names{"no", "on-failure", "always"};
+
 const StateName& row(State state) noexcept { return state_names[static_cast<std::size_t>(state)]; }
 
 }  // namespace
@@ -37,6 +39,14 @@ const char* to_string(State state) noexcept { return row(state).name; }
 const char* to_string(ManagerScope scope) noexcept { return scope == ManagerScope::user ? "user" : "system"; }
 
 const char* to_string(SessionKind kind) noexcept { return kind == SessionKind::service ? "service" : "scope"; }
+
+const char* to_string(RestartPolicy policy) noexcept { return policy_names[static_cast<std::size_t>(policy)]; }
+
+std::optional<RestartPolicy> parse_restart_policy(std::string_view text) {
+  for (std::size_t i = 0; i < policy_names.size(); ++i)
+    if (policy_names[i] == text) return static_cast<RestartPolicy>(i);
+  return std::nullopt;
+}
 
 std::optional<State> parse_state(std::string_view text) {
   for (const StateName& entry : state_names)

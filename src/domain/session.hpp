@@ -43,6 +43,23 @@ const char* to_string(ManagerScope scope) noexcept;
 const char* to_string(SessionKind kind) noexcept;
 std::optional<State> parse_state(std::string_view text);
 
+enum class RestartPolicy { no, on_failure, always };  ///< as Restart= of systemd.service(5)
+const char* to_string(RestartPolicy policy) noexcept;
+std::optional<RestartPolicy> parse_restart_policy(std::string_view text);
+
+inline constexpr int max_restart_limit = 1000;
+
+/// When a session that has ended by itself is started again, and when that is given up.
+struct RestartRules {
+  RestartPolicy policy = RestartPolicy::no;
+  microseconds delay{2'000'000};        ///< before the first restart; doubled for each early end that follows
+  microseconds max_delay{120'000'000};  ///< which it never exceeds
+  microseconds early{10'000'000};       ///< an end so soon after its start is early; a later one begins anew
+  int limit = 5;                        ///< so many early ends in a row park the session
+  std::vector<int> never_on{78};        ///< exit codes that park it at once (78: EX_CONFIG of sysexits.h)
+  bool operator==(const RestartRules&) const = default;
+};
+
 /// What was asked for: everything that `restart` of an ended session needs, but for environment values, which may be
 /// secrets and are therefore only in the launch file (domain/launch.hpp).
 struct SessionRequest {
@@ -64,6 +81,7 @@ struct SessionRequest {
   std::vector<std::string> env_keys;  ///< names given with -e
   std::string env_file;
   std::string user;  ///< run as (system scope only); empty: as the manager's own user
+  RestartRules restart;
 };
 
 /// Who asked for something. All of it is what the asker's own process said of itself.
@@ -114,10 +132,13 @@ struct Record {
   std::string boot_id;
   int attempt = 1;
   std::vector<End> earlier_attempts;
-  std::optional<TimePoint> expires_at;  ///< set by `extend`; else start + ttl
-  std::optional<StopRequest> stop;      ///< who asked for the stop that is under way, or was
-  std::optional<Asker> restart_by;      ///< who asked for the restart that is under way
-  std::optional<End> end;               ///< set once, never changed
+  int early_ends = 0;                         ///< in a row, up to now
+  std::optional<TimePoint> retry_at;          ///< when this attempt starts, if it was not asked for by hand
+  std::optional<TimePoint> first_started_at;  ///< of the attempts that share one time limit, when it is not this one
+  std::optional<TimePoint> expires_at;        ///< set by `extend`; else start + ttl
+  std::optional<StopRequest> stop;            ///< who asked for the stop that is under way, or was
+  std::optional<Asker> restart_by;            ///< who asked for the restart that is under way
+  std::optional<End> end;                     ///< set once, never changed
 };
 
 }  // namespace agentctl

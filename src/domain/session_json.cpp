@@ -193,6 +193,41 @@ Asker parse_asker(const json::object& object) {
           .command = fields.text("command")};
 }
 
+json::object restart_object(const RestartRules& rules) {
+  json::object object;
+  object["policy"] = to_string(rules.policy);
+  object["delay_usec"] = rules.delay.count();
+  object["max_delay_usec"] = rules.max_delay.count();
+  object["early_usec"] = rules.early.count();
+  object["limit"] = rules.limit;
+  json::array& never_on = object["never_on"].emplace_array();
+  for (const int code : rules.never_on) never_on.emplace_back(code);
+  return object;
+}
+
+RestartRules parse_restart(const json::object& object) {
+  const Fields fields(object);
+  RestartRules rules;
+  const auto policy = parse_restart_policy(fields.required_text("policy"));
+  if (!policy) refuse("policy", "must be no, on-failure or always");
+  rules.policy = *policy;
+  const auto span = [&](std::string_view key, microseconds& value) {
+    if (const auto usec = fields.number(key, 1, INT64_MAX)) value = microseconds(*usec);
+  };
+  span("delay_usec", rules.delay);
+  span("max_delay_usec", rules.max_delay);
+  span("early_usec", rules.early);
+  if (const auto limit = fields.number("limit", 1, max_restart_limit)) rules.limit = static_cast<int>(*limit);
+  rules.never_on.clear();
+  for (const json::value& code : fields.array("never_on")) {
+    boost::system::error_code failed;
+    const auto number = code.to_number<std::uint8_t>(failed);
+    if (failed) refuse("never_on", "must hold exit codes");
+    rules.never_on.push_back(number);
+  }
+  return rules;
+}
+
 json::object request_object(const SessionRequest& request) {
   json::object object;
   put(object, "name", request.name);
@@ -219,6 +254,7 @@ json::object request_object(const SessionRequest& request) {
   put(object, "env_keys", request.env_keys);
   put(object, "env_file", request.env_file);
   put(object, "user", request.user);
+  if (request.restart.policy != RestartPolicy::no) object["restart"] = restart_object(request.restart);
   return object;
 }
 
@@ -253,6 +289,7 @@ SessionRequest parse_request(const json::object& object) {
   request.env_keys = fields.texts("env_keys");
   request.env_file = fields.text("env_file");
   request.user = fields.text("user");
+  if (const json::object* restart = fields.object("restart")) request.restart = parse_restart(*restart);
   return request;
 }
 
@@ -309,6 +346,9 @@ json::object record_object(const Record& record) {
     if (!object.contains("earlier_attempts")) object["earlier_attempts"].emplace_array();
     object["earlier_attempts"].get_array().emplace_back(end_object(earlier));
   }
+  if (record.early_ends > 0) object["early_ends"] = record.early_ends;
+  put(object, "retry_at", record.retry_at);
+  put(object, "first_started_at", record.first_started_at);
   put(object, "expires_at", record.expires_at);
   if (record.stop) {
     json::object stop;
@@ -345,6 +385,9 @@ Record parse_record_object(const json::object& object) {
     if (!earlier.is_object()) refuse("earlier_attempts", "must hold objects");
     record.earlier_attempts.push_back(parse_end(earlier.get_object()));
   }
+  record.early_ends = static_cast<int>(fields.number("early_ends", 0, max_restart_limit).value_or(0));
+  record.retry_at = fields.time("retry_at");
+  record.first_started_at = fields.time("first_started_at");
   record.expires_at = fields.time("expires_at");
   if (const json::object* stop = fields.object("stop")) {
     const Fields stop_fields(*stop);
@@ -400,6 +443,20 @@ Launch parse_launch(std::string_view text) {
           .umask = static_cast<int>(fields.number("umask", 0, 0777).value_or(022))};
 }
 
+std::string to_json(const AttemptPlan& plan) {
+  json::object object;
+  object["not_before"] = usec_of(plan.not_before);
+  put(object, "expires_at", plan.expires_at);
+  return json::serialize(object);
+}
+
+AttemptPlan parse_attempt_plan(std::string_view text) {
+  json::monotonic_resource memory;
+  const json::value value = parse_object(text, &memory);
+  const Fields fields(value.get_object());
+  return {.not_before = fields.time("not_before").value_or(TimePoint{}), .expires_at = fields.time("expires_at")};
+}
+
 std::string to_json(const HostNote& note) {
   json::object object;
   put(object, "invocation_id", note.invocation_id);
@@ -413,6 +470,7 @@ std::string to_json(const HostNote& note) {
   put(object, "start_error", note.start_error);
   put_number(object, "start_status", note.start_status);
   if (note.log_lost > 0) object["log_lost"] = note.log_lost;
+  if (note.expired) object["expired"] = true;
   return json::serialize(object);
 }
 
@@ -432,6 +490,7 @@ HostNote parse_host_note(std::string_view text) {
   note.start_error = fields.text("start_error");
   note.start_status = narrow<int>(fields.number("start_status", 0, 255));
   note.log_lost = static_cast<std::uint64_t>(fields.number("log_lost", 0, INT64_MAX).value_or(0));
+  note.expired = fields.flag("expired");
   return note;
 }
 

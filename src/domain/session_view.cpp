@@ -5,14 +5,21 @@
 namespace agentctl {
 namespace {
 
+std::string retry_in_words(const Record& record) {
+  if (!record.retry_at || record.earlier_attempts.empty()) return {};
+  return record.earlier_attempts.back().reason + "; attempt " + std::to_string(record.attempt) + " follows";
+}
+
 DerivedState state_of_unit(Activity activity, const Record& record, bool recorded) {
   switch (activity) {
-    case Activity::activating: return {State::starting, {}, false};
+    case Activity::activating:
+      if (!record.retry_at) return {State::starting, {}, false};
+      return {State::restarting, retry_in_words(record), false};
     case Activity::active: return {State::running, recorded ? "" : "its record was lost; shown from the unit", false};
     case Activity::deactivating:
       if (record.stop) return {State::stopping, "stop asked for by " + record.stop->by.user, false};
       return {State::stopping, {}, false};
-    case Activity::restarting: return {State::restarting, {}, false};
+    case Activity::restarting: return {State::restarting, retry_in_words(record), false};
     case Activity::inactive:
     case Activity::failed: break;
   }

@@ -46,6 +46,20 @@ json::value stopped_by(const Record& record) {
                       {"reason", text_or_null(record.stop->reason)}};
 }
 
+json::object exit_object(const Exit& exit) {
+  return {{"code", number_or_null(exit.code)},
+          {"signal", number_or_null(exit.signal)},
+          {"result", text_or_null(exit.result)}};
+}
+
+json::object attempt_object(const End& end) {
+  return {{"state", to_string(end.state)},
+          {"reason", text_or_null(end.reason)},
+          {"started_at", time_or_null(end.started_at)},
+          {"ended_at", time_or_null(end.ended_at)},
+          {"exit", exit_object(end.exit)}};
+}
+
 json::object session_object(const Session& session) {
   const Record& record = session.record;
   const SessionRequest& request = record.request;
@@ -82,9 +96,7 @@ json::object session_object(const Session& session) {
   object["expires_at"] = time_or_null(session.expires_at);
   object["ttl_s"] = nullptr;
   if (request.ttl && *request.ttl != forever) object["ttl_s"] = seconds_of(*request.ttl);
-  object["exit"] = json::object{{"code", number_or_null(session.exit.code)},
-                                {"signal", number_or_null(session.exit.signal)},
-                                {"result", text_or_null(session.exit.result)}};
+  object["exit"] = exit_object(session.exit);
   object["stopped_by"] = stopped_by(record);
   object["usage"] = json::object{{"cpu_ns", number_or_null(session.usage.cpu_ns)},
                                  {"memory_bytes", number_or_null(session.usage.memory_bytes)},
@@ -92,6 +104,8 @@ json::object session_object(const Session& session) {
                                  {"processes", number_or_null(session.usage.processes)}};
   object["log_lost"] = session.log_lost;
   object["health"] = nullptr;
+  json::array& attempts = object["attempts"].emplace_array();
+  for (const End& end : record.earlier_attempts) attempts.emplace_back(attempt_object(end));
   return object;
 }
 

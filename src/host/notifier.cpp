@@ -7,12 +7,20 @@
 
 namespace agentctl {
 
-void Notifier::ready(std::string_view status) const {
-  std::string line(status);
+namespace {
+
+std::string one_line(std::string_view text) {
+  std::string line(text);
   for (char& c : line)
     if (c == '\n') c = ' ';
-  send("READY=1\nSTATUS=" + line);
+  return line;
 }
+
+}  // namespace
+
+void Notifier::ready(std::string_view status) const { send("READY=1\nSTATUS=" + one_line(status)); }
+
+void Notifier::status(std::string_view status) const { send("STATUS=" + one_line(status)); }
 
 bool Notifier::extend_timeout(microseconds span) const {
   return send("EXTEND_TIMEOUT_USEC=" + std::to_string(span.count()));

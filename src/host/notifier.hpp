@@ -14,8 +14,9 @@ class Notifier {
   explicit Notifier(std::string socket) : socket_(std::move(socket)) {}
 
   void ready(std::string_view status) const;
-  /// Moves the running timeout (RuntimeMaxSec=, or TimeoutStopSec= when stopping) to at least so long from now.
-  /// False when the manager could not be reached.
+  void status(std::string_view status) const;
+  /// Moves the running timeout (TimeoutStartSec=, RuntimeMaxSec= or TimeoutStopSec=, whichever it is in) to at least so
+  /// long from now. False when the manager could not be reached.
   bool extend_timeout(microseconds span) const;
 
  private:

@@ -67,7 +67,7 @@ SessionHost::SessionHost(HostConfig config)
       notifier_(config_.notify_socket),
       journal_(loop_, config_.journal_socket, config_.journal),
       carrier_(loop_, journal_),
-      control_(loop_, {.extend = [this](microseconds span) { return !is_child_ && notifier_.extend_timeout(span); },
+      control_(loop_, {.extend = [this](microseconds span) { return extend(span); },
                        .set_stop_timeout = [this](microseconds span) { set_stop_timeout(span); },
                        .follow = [this] { return describe_follow(); },
                        .unsent = [this] { return journal_.unsent(); }}) {
@@ -76,7 +76,7 @@ SessionHost::SessionHost(HostConfig config)
 
 int SessionHost::run() {
   try {
-    if (const int status = start(); status != 0) return status;
+    if (const auto status = start()) return *status;
   } catch (const std::exception& error) {
     return fail_start(error.what(), host_failed);
   }
@@ -89,7 +89,8 @@ int SessionHost::run() {
   return is_child_ ? 0 : end_like_command();
 }
 
-int SessionHost::start() {
+// The exit status, when there is nothing to run.
+std::optional<int> SessionHost::start() {
   block_signals();
   const auto text = read_file(config_.runtime_dir + "/" + launch_file, launch_size_limit);
   if (!text) return fail_start("the launch was withdrawn", host_failed);
@@ -109,6 +110,7 @@ int SessionHost::start() {
     carrier_.add_file(OutputStream::out, absolute_path(request.stdout_file, request.cwd));
   if (!request.stderr_file.empty())
     carrier_.add_file(OutputStream::err, absolute_path(request.stderr_file, request.cwd));
+  if (!wait_for_turn()) return 0;
   if (const int status = start_command_of(launch); status != 0) return status;
   origin.pid = command_;
   journal_.set_origin(origin);
@@ -118,7 +120,26 @@ int SessionHost::start() {
   save_note();
   listen_for_clients();
   notifier_.ready(to_printable(origin.identifier) + " (pid " + std::to_string(command_) + ")");
-  return 0;
+  return std::nullopt;
+}
+
+// An attempt that follows a failed one starts later. False when it was to be stopped meanwhile.
+bool SessionHost::wait_for_turn() {
+  const auto text = read_file(config_.runtime_dir + "/" + attempt_plan_file, host_note_size_limit);
+  if (!text) return true;
+  const AttemptPlan plan = parse_attempt_plan(*text);
+  const auto from_now = [](TimePoint time) {
+    return std::clamp<microseconds>(time - now(), microseconds(0), std::chrono::hours(24 * 365));
+  };
+  if (plan.expires_at) expiry_ = steady_clock::now() + from_now(*plan.expires_at);
+  const microseconds delay = from_now(plan.not_before);
+  if (delay.count() == 0) return true;
+  constexpr std::chrono::seconds start_margin{60};
+  notifier_.extend_timeout(delay + start_margin);
+  notifier_.status("waits for its next attempt");
+  const Monotonic turn = steady_clock::now() + delay;
+  while (steady_clock::now() < turn && !note_.terminated_at) loop_.run_once(turn);
+  return !note_.terminated_at;
 }
 
 int SessionHost::start_command_of(const Launch& launch) {
@@ -177,6 +198,7 @@ void SessionHost::step(std::optional<Monotonic> until) {
   try {
     loop_.run_once(earlier(until, next_deadline()));
     const Monotonic now = steady_clock::now();
+    if (expiry_ && now >= *expiry_) expire();
     if (kill_due_ && now >= *kill_due_) {
       journal_.hurry(config_.last_interval);
       kill_due_.reset();
@@ -195,7 +217,7 @@ std::optional<Monotonic> SessionHost::next_deadline() const {
   const auto note_due = lost_noted_at_ && journal_.lost_lines() != note_.log_lost
                             ? std::optional(*lost_noted_at_ + lost_note_interval)
                             : std::nullopt;
-  return earlier(kill_due_, earlier(journal_.due(), note_due));
+  return earlier(expiry_, earlier(kill_due_, earlier(journal_.due(), note_due)));
 }
 
 void SessionHost::handle_signals() {
@@ -214,6 +236,26 @@ void SessionHost::note_stop_request() {
   save_note();
   expect_kill(unit_stop_timeout_);
   if (stop_timeout_.count() > 0) set_stop_timeout(stop_timeout_);
+}
+
+bool SessionHost::extend(microseconds span) {
+  if (is_child_) return false;
+  if (expiry_ && !note_.expired) expiry_ = std::max(*expiry_, steady_clock::now() + span);
+  return notifier_.extend_timeout(span);
+}
+
+// First SIGTERM, then, when the stop timeout is over, SIGKILL. What is left in the control group is systemd's to end,
+// when we have ended after the command.
+void SessionHost::expire() {
+  const bool first = !note_.expired;
+  expiry_.reset();
+  if (!is_running_) return;
+  ::kill(command_, first ? SIGTERM : SIGKILL);
+  if (!first) return;
+  note_.expired = true;
+  save_note();
+  expect_kill(unit_stop_timeout_);
+  expiry_ = steady_clock::now() + std::min<microseconds>(unit_stop_timeout_, std::chrono::hours(24));
 }
 
 void SessionHost::set_stop_timeout(microseconds span) {

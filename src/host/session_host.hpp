@@ -36,8 +36,9 @@ class SessionHost {
   int run();
 
  private:
-  int start();
+  std::optional<int> start();
   int start_command_of(const Launch& launch);
+  bool wait_for_turn();
   int fail_start(const std::string& text, int status);
   void block_signals();
   void listen_for_clients();
@@ -50,6 +51,8 @@ class SessionHost {
   void note_exit(int status);
   void leave_leftovers_to_child();
   void expect_kill(microseconds timeout);
+  bool extend(microseconds span);
+  void expire();
   void begin_end();
   void wait_for_journald();
   void wait_for_followers();
@@ -72,6 +75,7 @@ class SessionHost {
   microseconds unit_stop_timeout_{0};  ///< the unit's TimeoutStopSec=
   microseconds stop_timeout_{0};       ///< what a client wants instead; 0: nothing
   std::optional<Monotonic> kill_due_;  ///< when SIGKILL may come
+  std::optional<Monotonic> expiry_;    ///< when we end the command, as systemd's own limit began anew with this attempt
   pid_t command_ = 0;
   int command_status_ = 0;   ///< as waitpid(2) gives it
   bool is_running_ = false;  ///< the command

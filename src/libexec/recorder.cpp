@@ -6,9 +6,11 @@
 
 #include "base/control_group.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/system.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
+#include "domain/restart.hpp"
 #include "store/registry.hpp"
 #include "store/runtime_folder.hpp"
 
@@ -17,6 +19,8 @@
 
 namespace agentctl {
 namespace {
+
+constexpr std::size_t kept_attempts = 20;
 
 std::string variable(const char* name) {
   const char* value = ::getenv(name);
@@ -102,15 +106,41 @@ EndEvidence gather(const Record& record, const Place& place) {
   return evidence;
 }
 
-void begin_next_attempt(Registry& registry, const Place& place, const Record& record, const End& end) {
-  registry.update(record.request.name, record.id, [&](Record& stored) {
+// `next` is nothing for a restart that was asked for by hand, which begins everything anew.
+void begin_next_attempt(Registry& registry, const Place& place, const Record& record, const End& end,
+                        const AfterEnd* next) {
+  const std::string folder = place.runtime.folder(place.id);
+  const auto updated = registry.update(record.request.name, record.id, [&](Record& stored) {
     stored.earlier_attempts.push_back(end);
-    if (stored.earlier_attempts.size() > 20) stored.earlier_attempts.erase(stored.earlier_attempts.begin());
+    if (stored.earlier_attempts.size() > kept_attempts) stored.earlier_attempts.erase(stored.earlier_attempts.begin());
     ++stored.attempt;
     stored.restart_by.reset();
-    stored.expires_at.reset();
+    if (next == nullptr) {
+      stored.expires_at.reset();
+      stored.first_started_at.reset();
+      stored.retry_at.reset();
+      stored.early_ends = 0;
+    } else {
+      if (!stored.first_started_at) stored.first_started_at = end.started_at;
+      stored.retry_at = next->retry_at;
+      stored.early_ends = next->early_ends;
+    }
   });
-  remove_file(place.runtime.folder(place.id) + "/" + host_note_file);
+  if (next != nullptr) {
+    const AttemptPlan plan{.not_before = next->retry_at,
+                           .expires_at = updated ? expiry(*updated, end.started_at) : std::nullopt};
+    write_file(folder + "/" + attempt_plan_file, to_json(plan), 0644);
+  } else {
+    remove_file(folder + "/" + attempt_plan_file);
+  }
+  remove_file(folder + "/" + host_note_file);
+}
+
+// systemd does not restart what it is asked to stop, also when that has ended already (systemd.service(5), Restart=).
+void forbid_restart(const Record& record, const Place& place) {
+  if (record.request.restart.policy == RestartPolicy::no) return;
+  run_command(
+      {"systemctl", place.scope == ManagerScope::user ? "--user" : "--system", "--no-block", "stop", record.unit});
 }
 
 void remove_time_limit(const Record& record, const Place& place) {
@@ -134,10 +164,16 @@ int record_end(const std::string& folder) {
   end.usage.cpu_ns = usage.cpu_ns;
   end.usage.memory_peak_bytes = usage.memory_peak_bytes;
   remove_time_limit(*record, place);
-  if (end.state == State::restarting) {
-    begin_next_attempt(registry, place, *record, end);
+  const AfterEnd after = after_end(*record, evidence, end);
+  if (end.state == State::restarting || after.step == AfterEnd::Step::retry) {
+    begin_next_attempt(registry, place, *record, end, end.state == State::restarting ? nullptr : &after);
     return 0;
   }
+  if (after.step == AfterEnd::Step::park) {
+    end.state = State::parked;
+    end.reason = after.reason;
+  }
+  forbid_restart(*record, place);
   registry.finish(*record, end);
   place.runtime.remove(place.id);
   return 0;

@@ -17,12 +17,14 @@ namespace {
 
 using Property = sdbus::Struct<std::string, sdbus::Variant>;
 using AuxiliaryUnit = sdbus::Struct<std::string, std::vector<Property>>;
+using ExitStatusSet = sdbus::Struct<std::vector<std::int32_t>, std::vector<std::int32_t>>;
 using ExecCommand = sdbus::Struct<std::string, std::vector<std::string>, bool>;
 
 // `job` is 0 when the unit has none. RestartUnit stops a unit and then starts it: in between it is inactive like one
 // that has ended, and only its job tells.
 Activity activity_of(std::string_view active, std::string_view sub, std::uint32_t job) {
-  if (sub == "auto-restart") return Activity::restarting;
+  // 257 has auto-restart-queued too, and passes through failed-before-auto-restart.
+  if (sub.find("auto-restart") != std::string_view::npos) return Activity::restarting;
   if (active == "activating") return Activity::activating;
   if (active == "active" || active == "reloading" || active == "refreshing") return Activity::active;
   if (active == "deactivating") return Activity::deactivating;
@@ -59,6 +61,9 @@ struct ToVariant {
   template <class Value>
   sdbus::Variant operator()(const Value& value) const {
     return sdbus::Variant{value};
+  }
+  sdbus::Variant operator()(const ExitCodes& exit) const {
+    return sdbus::Variant{ExitStatusSet{exit.codes, std::vector<std::int32_t>{}}};
   }
   sdbus::Variant operator()(const ExecLine& line) const {
     return sdbus::Variant{std::vector<ExecCommand>{ExecCommand{line.argv.at(0), line.argv, false}}};

@@ -46,6 +46,18 @@ void add_service(std::vector<UnitProperty>& properties, const UnitSpec& spec, Ma
   }
 }
 
+void add_restart(std::vector<UnitProperty>& properties, const RestartRules& rules) {
+  if (rules.policy == RestartPolicy::no) return;
+  properties.push_back({"Restart", std::string(to_string(rules.policy))});
+  // systemd starts the host at once, and the host waits: systemd's own delay is the same each time (252), or is not
+  // reset by a long run (257).
+  properties.push_back({"RestartUSec", std::uint64_t{100'000}});
+  properties.push_back({"RestartPreventExitStatus", ExitCodes{{rules.never_on.begin(), rules.never_on.end()}}});
+  // The limit is ours, too. systemd's only stops a loop of a host that cannot even wait.
+  properties.push_back({"StartLimitIntervalUSec", std::uint64_t{10'000'000}});
+  properties.push_back({"StartLimitBurst", static_cast<std::uint32_t>(rules.limit) + 20});
+}
+
 struct ToText {
   std::string operator()(bool value) const { return value ? "yes" : "no"; }
   std::string operator()(std::int32_t value) const { return std::to_string(value); }
@@ -60,6 +72,11 @@ struct ToText {
   std::string operator()(const std::vector<std::string>& values) const {
     std::string text;
     for (const std::string& value : values) text += (text.empty() ? "" : " ") + value;
+    return text;
+  }
+  std::string operator()(const ExitCodes& exit) const {
+    std::string text;
+    for (const std::int32_t code : exit.codes) text += (text.empty() ? "" : " ") + std::to_string(code);
     return text;
   }
   std::string operator()(const ExecLine& line) const { return quote_for_shell(line.argv); }
@@ -78,6 +95,7 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
   if (spec.ttl && *spec.ttl != forever) properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
   if (spec.kind == SessionKind::service) {
     add_service(properties, spec, scope);
+    add_restart(properties, spec.restart);
   } else {
     properties.push_back({"PIDs", std::vector<std::uint32_t>{static_cast<std::uint32_t>(spec.process)}});
   }

@@ -17,10 +17,16 @@ struct ExecLine {
   bool operator==(const ExecLine&) const = default;
 };
 
+/// Exit codes for RestartPreventExitStatus=.
+struct ExitCodes {
+  std::vector<std::int32_t> codes;
+  bool operator==(const ExitCodes&) const = default;
+};
+
 /// A property of StartTransientUnit() before it is put on the wire.
 struct UnitProperty {
   using Value = std::variant<bool, std::int32_t, std::uint32_t, std::uint64_t, std::string, std::vector<std::uint32_t>,
-                             std::vector<std::string>, ExecLine>;
+                             std::vector<std::string>, ExecLine, ExitCodes>;
   std::string name;
   Value value;
   bool operator==(const UnitProperty&) const = default;

@@ -21,6 +21,11 @@ const std::map<std::string, std::string>& known_properties() {
   static const std::map<std::string, std::string> known{
       {"Description", "s"},
       {"Slice", "s"},
+      {"Restart", "s"},
+      {"RestartUSec", "t"},
+      {"RestartPreventExitStatus", "(aiai)"},
+      {"StartLimitIntervalUSec", "t"},
+      {"StartLimitBurst", "u"},
       {"CollectMode", "s"},
       {"TimeoutStopUSec", "t"},
       {"RuntimeMaxUSec", "t"},

@@ -43,6 +43,14 @@ TEST_F(StartTest, AUsersServiceIsAskedForWithExactlyTheseArguments) {
       R"(("OOMPolicy" <s "continue">)] [])");
 }
 
+TEST_F(StartTest, RulesForRestartsGoWithTheTypesThatSystemdTakes) {
+  UnitSpec spec = service_spec();
+  spec.restart = {.policy = RestartPolicy::always, .never_on = {78}};
+  EXPECT_TRUE(start(spec).started);
+  EXPECT_THAT(only_start().arguments, HasSubstr(R"(("Restart" <s "always">))"));
+  EXPECT_THAT(only_start().arguments, HasSubstr(R"(("RestartPreventExitStatus" <(aiai) ([78] [])>))"));
+}
+
 TEST_F(StartTest, ATimeLimitGoesAsMicroseconds) {
   UnitSpec spec = service_spec();
   spec.ttl = std::chrono::minutes(15);

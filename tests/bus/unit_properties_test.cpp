@@ -106,6 +106,18 @@ TEST(UnitProperties, CommandLinesHideTheirDollarsFromSystemd) {
               (UnitProperty{"ExecStart", ExecLine{{"/libexec/session-host", "/home/$$USER/$${x}"}}}));
 }
 
+TEST(UnitProperties, RestartsAreSystemdsAndTheirDelayIsTheHosts) {
+  UnitSpec spec = service();
+  spec.restart = {.policy = RestartPolicy::on_failure, .limit = 7, .never_on = {78, 9}};
+  expect_properties(unit_properties(spec, ManagerScope::user),
+                    common() + of_a_service() +
+                        Properties{{"Restart", std::string("on-failure")},
+                                   {"RestartUSec", std::uint64_t{100'000}},
+                                   {"RestartPreventExitStatus", ExitCodes{{78, 9}}},
+                                   {"StartLimitIntervalUSec", std::uint64_t{10'000'000}},
+                                   {"StartLimitBurst", std::uint32_t{27}}});
+}
+
 TEST(UnitProperties, OfAScopeHaveItsProcessAndNothingOfAService) {
   UnitSpec spec = service();
   spec.kind = SessionKind::scope;
@@ -124,6 +136,8 @@ TEST(UnitProperties, AreShownAsSystemctlShowsThem) {
   EXPECT_EQ(to_text({"A", std::uint32_t{7}}), "A=7");
   EXPECT_EQ(to_text({"A", std::uint64_t{5'000'000}}), "A=5000000");
   EXPECT_EQ(to_text({"A", std::string("a\033b")}), "A=a\\x1bb");
+  EXPECT_EQ(to_text({"A", std::vector<std::string>{"x", "y"}}), "A=x y");
+  EXPECT_EQ(to_text({"A", ExitCodes{{78, 9}}}), "A=78 9");
   EXPECT_EQ(to_text({"PIDs", std::vector<std::uint32_t>{1, 2}}), "PIDs=1 2");
   EXPECT_EQ(to_text({"ExecStart", ExecLine{{"/bin/echo", "it's", "$x"}}}), "ExecStart=/bin/echo 'it'\\''s' '$x'");
 }

@@ -45,6 +45,9 @@ TEST_F(UnitStateTest, EachStateOfAUnitIsOneActivity) {
        {Case{"active", "running", Activity::active}, Case{"active", "exited", Activity::active},
         Case{"reloading", "reload", Activity::active}, Case{"refreshing", "refresh", Activity::active},
         Case{"activating", "start", Activity::activating}, Case{"activating", "auto-restart", Activity::restarting},
+        Case{"activating", "auto-restart-queued", Activity::restarting},
+        Case{"failed", "failed-before-auto-restart", Activity::restarting},
+        Case{"inactive", "dead-before-auto-restart", Activity::restarting},
         Case{"deactivating", "stop-sigterm", Activity::deactivating},
         Case{"deactivating", "stop-post", Activity::deactivating}, Case{"failed", "failed", Activity::failed},
         Case{"inactive", "dead", Activity::inactive}, Case{"a state of next year", "", Activity::inactive}}) {

@@ -31,6 +31,16 @@ Record full_record() {
   request.env_keys = {"TOKEN=", "LANG"};
   request.env_file = "/p/.env";
   request.user = "ann";
+  request.restart = {.policy = RestartPolicy::on_failure,
+                     .delay = std::chrono::seconds(1),
+                     .max_delay = std::chrono::seconds(9),
+                     .early = std::chrono::seconds(5),
+                     .limit = 4,
+                     .never_on = {78, 9}};
+  record.slice = "agentctl-shop-_1.slice";
+  record.early_ends = 2;
+  record.retry_at = sample_time(30);
+  record.first_started_at = sample_time(3);
   record.scope = ManagerScope::system;
   record.attempt = 3;
   record.earlier_attempts = {sample_end(State::restarting, 10), sample_end(State::failed, 20)};
@@ -72,6 +82,7 @@ void expect_same(const SessionRequest& a, const SessionRequest& b) {
   EXPECT_EQ(a.env_keys, b.env_keys);
   EXPECT_EQ(a.env_file, b.env_file);
   EXPECT_EQ(a.user, b.user);
+  EXPECT_TRUE(a.restart == b.restart);
 }
 
 void expect_same(const End& a, const End& b) {
@@ -92,6 +103,10 @@ void expect_same(const End& a, const End& b) {
 void expect_same(const Record& a, const Record& b) {
   EXPECT_EQ(a.id, b.id);
   EXPECT_EQ(a.unit, b.unit);
+  EXPECT_EQ(a.slice, b.slice);
+  EXPECT_EQ(a.early_ends, b.early_ends);
+  EXPECT_EQ(a.retry_at, b.retry_at);
+  EXPECT_EQ(a.first_started_at, b.first_started_at);
   EXPECT_EQ(a.scope, b.scope);
   expect_same(a.request, b.request);
   expect_same(a.created_by, b.created_by);
@@ -300,6 +315,7 @@ TEST(HostNoteJson, IsReadBack) {
   note.start_error = "cannot run '\xFF'";
   note.start_status = 126;
   note.log_lost = 5;
+  note.expired = true;
   const HostNote read = parse_host_note(to_json(note));
   EXPECT_EQ(read.invocation_id, "i1");
   EXPECT_EQ(read.pid, 4711);
@@ -312,7 +328,29 @@ TEST(HostNoteJson, IsReadBack) {
   EXPECT_EQ(read.start_error, note.start_error);
   EXPECT_EQ(read.start_status, 126);
   EXPECT_EQ(read.log_lost, 5U);
+  EXPECT_TRUE(read.expired);
   EXPECT_EQ(parse_host_note(to_json(HostNote{})).exit_code, std::nullopt);
+}
+
+TEST(AttemptPlanJson, IsReadBack) {
+  const AttemptPlan plan{.not_before = sample_time(1), .expires_at = sample_time(2)};
+  const AttemptPlan read = parse_attempt_plan(to_json(plan));
+  EXPECT_EQ(read.not_before, plan.not_before);
+  EXPECT_EQ(read.expires_at, plan.expires_at);
+  EXPECT_EQ(parse_attempt_plan(to_json(AttemptPlan{})).expires_at, std::nullopt);
+  for (const char* json : {"", "[]", R"({"not_before":-1})", R"({"not_before":"soon"})", R"({"expires_at":1.5})"})
+    EXPECT_THROW(parse_attempt_plan(json), Error) << json;
+}
+
+TEST(RestartRulesJson, ThatSomebodyElseWroteAreChecked) {
+  const std::vector<std::pair<std::string, std::string>> wrong{{"\"policy\":\"on-failure\"",
+                                                                "\"policy\":\"sometimes\""},
+                                                               {"\"delay_usec\":1000000", "\"delay_usec\":0"},
+                                                               {"\"limit\":4", "\"limit\":0"},
+                                                               {"\"limit\":4", "\"limit\":1001"},
+                                                               {"\"never_on\":[78", "\"never_on\":[-1"},
+                                                               {"\"slice\":\"agentctl-", "\"slice\":\"../"}};
+  for (const auto& [from, to] : wrong) EXPECT_THROW(parse_record(spoiled(full_record(), from, to)), Error) << to;
 }
 
 TEST(HostNoteJson, ThatSomebodyElseWroteIsChecked) {

@@ -72,6 +72,19 @@ TEST(SessionState, IsDerivedFromTheRecordAndTheUnit) {
   }
 }
 
+TEST(SessionState, OfAnAttemptThatWaitsForItsTurnIsRestarting) {
+  Record record = sample_record();
+  record.attempt = 3;
+  record.earlier_attempts = {sample_end(State::failed), sample_end(State::failed)};
+  record.retry_at = sample_time(90);
+  const UnitState unit{.unit = record.unit, .description = {}, .activity = Activity::activating};
+  const DerivedState waiting = derive_state(record, {.unit = unit});
+  EXPECT_EQ(waiting.state, State::restarting);
+  EXPECT_EQ(waiting.reason, "exited with status 0; attempt 3 follows");
+  record.retry_at.reset();  // one that was asked for by hand starts at once
+  EXPECT_EQ(derive_state(record, {.unit = unit}).state, State::starting);
+}
+
 TEST(SessionState, OfARecordWithAnEndIsFinalWhateverTheUnitDoes) {
   Record record = sample_record();
   for (const State state :

@@ -224,5 +224,64 @@ TEST_F(SessionHostTest, KeepsTheSessionWhenItsFolderIsGone) {
   EXPECT_THAT(lines(), ElementsAre("o:alive"));
 }
 
+/// An attempt that the recorder has planned.
+class PlannedAttempt : public SessionHostTest {
+ protected:
+  void plan(std::chrono::milliseconds delay, std::optional<std::chrono::milliseconds> limit = std::nullopt) {
+    AttemptPlan plan{.not_before = now() + delay, .expires_at = {}};
+    if (limit) plan.expires_at = now() + *limit;
+    write_file(path(attempt_plan_file), to_json(plan));
+  }
+};
+
+TEST_F(PlannedAttempt, StartsWhenItsTimeHasComeAndTellsTheManagerMeanwhile) {
+  plan(std::chrono::milliseconds(300));
+  const TimePoint began = now();
+  EXPECT_EQ(WEXITSTATUS(run_to_end("exit 3")), 3);
+  EXPECT_GE(note().started_at.value() - began, std::chrono::milliseconds(290));
+  ASSERT_GE(manager.messages.size(), 3u);
+  EXPECT_THAT(manager.messages[0], StartsWith("EXTEND_TIMEOUT_USEC=60"));
+  EXPECT_EQ(manager.messages[1], "STATUS=waits for its next attempt");
+  EXPECT_THAT(manager.messages[2], StartsWith("READY=1"));
+}
+
+TEST_F(PlannedAttempt, WhoseTimeHasPassedStartsAtOnce) {
+  plan(std::chrono::hours(-1));
+  run_to_end("exit 3");
+  EXPECT_THAT(manager.messages.front(), StartsWith("READY=1"));
+}
+
+TEST_F(PlannedAttempt, IsEndedAtOnceByAStop) {
+  plan(std::chrono::hours(1));
+  set_script("touch made");
+  write_launch();
+  start_host();
+  eventually([&] { return manager.messages.size() == 2; }, "that it waits");
+  ::kill(host, SIGTERM);
+  EXPECT_EQ(wait_for_end(), 0);
+  EXPECT_TRUE(note().terminated_at);
+  EXPECT_FALSE(note().started_at);
+  EXPECT_EQ(file("made"), std::nullopt);
+}
+
+TEST_F(PlannedAttempt, IsEndedWhenTheSessionsTimeIsUp) {
+  plan(std::chrono::milliseconds(0), std::chrono::milliseconds(300));
+  EXPECT_EQ(WTERMSIG(run_to_end("exec sleep 1000")), SIGTERM);
+  EXPECT_TRUE(note().expired);
+  EXPECT_GE(note().exited_at.value() - note().started_at.value(), std::chrono::milliseconds(250));
+}
+
+TEST_F(PlannedAttempt, IsKilledWhenItIgnoresThatItsTimeIsUp) {
+  plan(std::chrono::milliseconds(0), std::chrono::milliseconds(200));
+  launch.record.request.stop_timeout = std::chrono::milliseconds(300);
+  EXPECT_EQ(WTERMSIG(run_to_end("trap '' TERM; while :; do sleep 0.05; done")), SIGKILL);
+  EXPECT_TRUE(note().expired);
+}
+
+TEST_F(PlannedAttempt, ThatIsNoPlanFailsTheStart) {
+  write_file(path(attempt_plan_file), "{");
+  EXPECT_EQ(WEXITSTATUS(run_to_end("true")), 125);
+}
+
 }  // namespace
 }  // namespace agentctl

@@ -146,7 +146,7 @@ def test_errors_in_json(agentctl):
 
 def test_an_ambiguous_beginning_of_an_id(agentctl):
     for _ in range(33):  # ids begin with one of 26 letters
-        agentctl.ok("run", "--", "true")
+        agentctl.ok("run", "--wait", "--", "true")
     ids = [session["id"] for session in agentctl.list("-a")]
     letter = next(letter for letter in "abcdefghijklmnopqrstuvwxyz" if sum(id.startswith(letter) for id in ids) > 1)
     refused(agentctl, ["status", letter], 4, "more than one")

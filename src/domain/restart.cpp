@@ -1,0 +1,53 @@
+#include "domain/restart.hpp"
+
+#include <algorithm>
+
+namespace agentctl {
+namespace {
+
+bool ended_by_itself(const EndEvidence& evidence, const End& end) {
+  const bool ran = evidence.note && evidence.note->started_at && !evidence.note->start_status;
+  return ran && (end.state == State::exited || end.state == State::failed);
+}
+
+bool is_never_restarted(const RestartRules& rules, const End& end) {
+  return end.exit.code &&
+         std::find(rules.never_on.begin(), rules.never_on.end(), *end.exit.code) != rules.never_on.end();
+}
+
+}  // namespace
+
+microseconds restart_delay(const RestartRules& rules, int early_ends) {
+  microseconds delay = rules.delay;
+  for (int i = 1; i < early_ends && delay < rules.max_delay; ++i) delay *= 2;
+  return std::min(delay, rules.max_delay);
+}
+
+AfterEnd after_end(const Record& record, const EndEvidence& evidence, const End& end) {
+  const RestartRules& rules = record.request.restart;
+  AfterEnd after;
+  // Without systemd's result no recorder runs, and the unit is gone.
+  if (rules.policy == RestartPolicy::no || evidence.service_result.empty() || !ended_by_itself(evidence, end))
+    return after;
+  if (rules.policy == RestartPolicy::on_failure && evidence.service_result == "success") return after;
+  if (is_never_restarted(rules, end)) {
+    after.step = AfterEnd::Step::park;
+    after.reason = end.reason + ", which is never restarted";
+    return after;
+  }
+  const bool early = *end.ended_at - *evidence.note->started_at < rules.early;
+  after.early_ends = early ? record.early_ends + 1 : 0;
+  if (after.early_ends >= rules.limit) {
+    after.step = AfterEnd::Step::park;
+    after.reason = "ended " + std::to_string(after.early_ends) + " times within " + format_time_span(rules.early) +
+                   " of its start; the last time it " + end.reason;
+    return after;
+  }
+  after.retry_at = *end.ended_at + restart_delay(rules, after.early_ends);
+  const auto limit = expiry(record, evidence.note->started_at);
+  // There would be no time left for it.
+  if (!limit || after.retry_at < *limit) after.step = AfterEnd::Step::retry;
+  return after;
+}
+
+}  // namespace agentctl

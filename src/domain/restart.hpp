@@ -1,0 +1,30 @@
+#pragma once
+
+#include <string>
+
+#include "domain/end_of_session.hpp"
+#include "domain/session.hpp"
+
+namespace agentctl {
+
+/// What follows when a session, or one attempt of it, has ended.
+struct AfterEnd {
+  enum class Step {
+    stay_ended,
+    retry,  ///< the same record goes on with another attempt
+    park,   ///< it would be restarted, but that has been given up until somebody says `agentctl restart`
+  };
+  Step step = Step::stay_ended;
+  int early_ends = 0;    ///< in a row, this one included
+  TimePoint retry_at{};  ///< of a retry
+  std::string reason;    ///< for parking
+};
+
+/// Retries what systemd restarts (Restart= and RestartPreventExitStatus= of systemd.service(5)) and no more. systemd
+/// knows neither a doubled delay that a long run resets (252: no doubled delay at all) nor parking: these are ours.
+AfterEnd after_end(const Record& record, const EndEvidence& evidence, const End& end);
+
+/// The delay before the restart that follows so many early ends in a row; 0 or 1: the first.
+microseconds restart_delay(const RestartRules& rules, int early_ends);
+
+}  // namespace agentctl
