@@ -8,8 +8,10 @@
 #include "app/command_lookup.hpp"
 #include "app/name_claim.hpp"
 #include "app/sessions.hpp"
+#include "app/wait.hpp"
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "base/text.hpp"
 #include "base/user.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
@@ -144,6 +146,7 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
   prepared.launch.environment = to_assignments(environment);
   prepared.launch.registry = context.registry.root();
   prepared.launch.umask = context.umask;
+  prepared.existing = options.existing;
   prepared.spec = make_spec(context, prepared.launch);
   return prepared;
 }
@@ -167,11 +170,37 @@ void end_failed_start(Context& context, const PreparedLaunch& prepared, const St
   context.runtime.remove(record.id);
 }
 
+bool is_same_work(const SessionRequest& a, const SessionRequest& b) {
+  return a.command == b.command && a.cwd == b.cwd && a.user == b.user;
+}
+
+std::variant<HeldLaunch, Session> claim_or_reuse(Context& context, const PreparedLaunch& prepared) {
+  if (prepared.existing != Existing::reuse) return claim_launch(context, prepared);
+  for (;;) {
+    auto claim = try_claim(context, prepared);
+    const auto* holder = std::get_if<Session>(&claim);
+    if (holder == nullptr) return claim;
+    const SessionRequest& wanted = prepared.launch.record.request;
+    if (!is_same_work(wanted, holder->record.request))
+      throw Error({.code = ErrorCode::conflict,
+                   .context = "cannot reuse session",
+                   .object = holder->record.request.name,
+                   .reason = "it is not the same: " + quote_for_shell(holder->record.request.command) + " in " +
+                             to_printable(holder->record.request.cwd),
+                   .hint = "agentctl run --replace, or another name"});
+    // One that is just starting may still fail, and then this is the one to start.
+    Session ready = wait_for_sessions(context, {*holder}, WaitFor::ready, std::nullopt).front();
+    if (!is_terminal(ready.state)) return ready;
+  }
+}
+
 }  // namespace
 
 Session start_session(Context& context, const PreparedLaunch& prepared) {
   const Record& record = prepared.launch.record;
-  std::optional<HeldLaunch> held = claim_launch(context, prepared);
+  auto claim = claim_or_reuse(context, prepared);
+  if (auto* reused = std::get_if<Session>(&claim)) return std::move(*reused);
+  std::optional<HeldLaunch> held = std::move(std::get<HeldLaunch>(claim));
   const StartResult result = start_claimed(context, record, prepared.spec);
   if (result.started) {
     // The host's note says all that is to be said of a session that has just started. It is gone when that was short.

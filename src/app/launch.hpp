@@ -8,10 +8,18 @@
 
 namespace agentctl {
 
+/// What to do when a live session has what only one may have.
+enum class Existing {
+  refuse,
+  reuse,    ///< give that session, if it runs the same command in the same folder
+  replace,  ///< end it, and when that has been observed start this one
+};
+
 /// What `run` was asked for. The request's name may be empty: then one is made from the command.
 struct LaunchOptions {
   SessionRequest request;
   std::vector<std::string> variables;  ///< -e, as given: "K=V" or "K"
+  Existing existing = Existing::refuse;
 };
 
 /// A launch that has been checked: everything that can be known before a unit exists is known, and nothing exists.
@@ -19,6 +27,7 @@ struct PreparedLaunch {
   Launch launch;
   UnitSpec spec;
   std::optional<uid_t> owner;  ///< of the runtime folder, when the session runs as another user
+  Existing existing = Existing::refuse;
 };
 
 /// Checks the options and decides all of the session. Changes nothing. Throws Error.
@@ -26,7 +35,7 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options);
 
 /// Starts a prepared service session: the record, then the unit, then the manager's answer. Throws Error with 126 or
 /// 127 when the command could not be executed, {conflict} when its name is taken; both leave nothing behind but, for a
-/// command that was tried, the record of how it failed.
+/// command that was tried, the record of how it failed. The session has another id when one that lives is reused.
 Session start_session(Context& context, const PreparedLaunch& prepared);
 
 /// Runs a prepared scope session around a child of this process, with this process's own streams and terminal, and

@@ -1,13 +1,22 @@
 #pragma once
 
+#include <variant>
+
 #include "app/context.hpp"
 #include "app/launch.hpp"
+#include "base/error.hpp"
 
 namespace agentctl {
 
-/// Claims the session's name and writes its launch and its record, in the order that lets nobody mistake it for an
-/// abandoned one. Throws Error{conflict} when a live session has the name; then nothing is left behind.
+/// Claims what only one session may have, its name first of all, and writes its launch and its record, in the order
+/// that lets nobody mistake it for an abandoned one. Else the live session that has it; then nothing is left behind.
+std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared);
+
+/// The same; ends the other session first if it is to be replaced. Throws Error{conflict} with the evidence.
 HeldLaunch claim_launch(Context& context, const PreparedLaunch& prepared);
+
+/// The refusal that names who has it, since when, and its state.
+Error is_taken(const Record& wanted, const Session& holder);
 
 /// Asks the engine for the unit of a claimed launch. Takes the claim back when it is refused.
 StartResult start_claimed(Context& context, const Record& record, const UnitSpec& spec);

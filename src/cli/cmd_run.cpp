@@ -36,6 +36,8 @@ struct RunOptions {
   bool follow = false;
   bool scope = false;
   bool dry_run = false;
+  bool reuse = false;
+  bool replace = false;
 };
 
 void add_options(CommandLine& line, RunOptions& options, bool& detach, std::optional<microseconds>& stop_timeout) {
@@ -59,12 +61,15 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
       ->type_name("POLICY");
   line.add_span("--restart-delay", options.restart_delay, "before the first restart; doubled each time (default: 2s)");
   line.add_span("--restart-max-delay", options.restart_max_delay, "at most (default: 2min)");
-  line.add_span("--restart-early", options.restart_early,
-                "a longer run begins anew with the first delay (default: 10s)");
+  line.add_span("--restart-early", options.restart_early, "a longer run resets the delay (default: 10s)");
   app.add_option("--restart-limit", options.restart_limit, "so many early ends in a row park it (default: 5)")
       ->type_name("N");
   each(app.add_option("--no-restart-on", options.no_restart_on, "an exit code that parks it at once (default: 78)"),
        "CODE");
+  app.add_option("--exclusive", request.exclusive, "a key that only one live session may have")->type_name("KEY");
+  app.add_option("--source", request.source, "one live session for each source and project")->type_name("LABEL");
+  app.add_flag("--reuse", options.reuse, "give the one that has the name or key, if it is the same command");
+  app.add_flag("--replace", options.replace, "end the one that has the name or key first");
   app.add_option("--uid", request.user, "run as this user (system scope, root only)")->type_name("USER");
   app.add_flag("-d,--detach", detach, "return when it has started (default)");
   app.add_flag("--wait", options.wait, "return when it has ended, with its status");
@@ -107,6 +112,14 @@ RunOptions parse(Invocation& invocation) {
   if (detach + options.wait + options.follow + options.scope > 1)
     throw usage_error("run", "--detach, --wait, --follow and --scope exclude each other");
   SessionRequest& request = options.launch.request;
+  if (options.reuse && (options.replace || options.scope))
+    throw usage_error("run",
+                      std::string("--reuse and ") + (options.scope ? "--scope" : "--replace") + " exclude each other");
+  const bool is_one_of_a_kind = !request.name.empty() || !request.exclusive.empty() || !request.source.empty();
+  if ((options.reuse || options.replace) && !is_one_of_a_kind)
+    throw usage_error(
+        "run", "--reuse and --replace need -n, --exclusive or --source: each other session has a name of its own");
+  options.launch.existing = options.reuse ? Existing::reuse : options.replace ? Existing::replace : Existing::refuse;
   request.command = line.rest();
   request.kind = options.scope ? SessionKind::scope : SessionKind::service;
   if (stop_timeout) request.stop_timeout = *stop_timeout;
@@ -150,14 +163,14 @@ void warn_of_logout(const Context& context) {
                 context.asker.user);
 }
 
-void announce(const Session& session, bool json) {
+void announce(const Session& session, bool reused, bool json) {
   const std::string& name = session.record.request.name;
   if (json) {
     print(to_json(session) + "\n");
   } else if (!stdout_is_terminal()) {
     print(name + "\n");
   } else {
-    print(paint(name, Color::bold) + " started\n" +
+    print(paint(name, Color::bold) + (reused ? " lives already\n" : " started\n") +
           paint("agentctl logs -f " + name + "   agentctl status " + name + "   agentctl stop " + name, Color::dim) +
           "\n");
   }
@@ -197,7 +210,7 @@ int cmd_run(Invocation& invocation) {
     const Session session = start_session(context, prepared);
     warn_of_logout(context);
     if (options.wait || options.follow) return run_foreground(invocation, options, session);
-    announce(session, invocation.globals().json);
+    announce(session, session.record.id != prepared.launch.record.id, invocation.globals().json);
     return 0;
   } catch (const Error& error) {
     // In the foreground forms every other status is the session's own, so agentctl's failures are 125.

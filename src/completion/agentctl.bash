@@ -32,10 +32,10 @@ _agentctl() {
     local flags='' valued=''
     case $verb in
         run)
-            flags='--clean-env -d --detach --wait -f --follow --scope --dry-run'
+            flags='--clean-env --reuse --replace -d --detach --wait -f --follow --scope --dry-run'
             valued='-n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent
                 --work-item --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit
-                --no-restart-on --uid --stdout --stderr'
+                --no-restart-on --exclusive --source --uid --stdout --stderr'
             ;;
         list) flags='-a --all' valued='-p --project --group --state' ;;
         logs) flags='-f --follow -t --times' valued='-n --lines --since --stream' ;;

@@ -25,7 +25,7 @@ function __agentctl_command
     set -l words (commandline -opc)
     set -l valued -n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent --work-item \
         --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit --no-restart-on \
-        --uid --stdout --stderr
+        --exclusive --source --uid --stdout --stderr
     set -l is_verb_seen no
     set -l is_value no
     for i in (seq 2 (count $words))
@@ -91,6 +91,10 @@ complete -c agentctl -n __agentctl_is_run_option -l restart-max-delay -x -d 'At 
 complete -c agentctl -n __agentctl_is_run_option -l restart-early -x -d 'A longer run begins anew'
 complete -c agentctl -n __agentctl_is_run_option -l restart-limit -x -d 'So many early ends in a row park it'
 complete -c agentctl -n __agentctl_is_run_option -l no-restart-on -x -d 'An exit code that parks it at once'
+complete -c agentctl -n __agentctl_is_run_option -l exclusive -x -d 'A key that only one live session may have'
+complete -c agentctl -n __agentctl_is_run_option -l source -x -d 'One live session for each source and project'
+complete -c agentctl -n __agentctl_is_run_option -l reuse -d 'Give the one that lives'
+complete -c agentctl -n __agentctl_is_run_option -l replace -d 'End the one that lives first'
 complete -c agentctl -n __agentctl_is_run_option -s p -l project -x -d 'Project that it belongs to'
 complete -c agentctl -n __agentctl_is_run_option -l group -x -d 'Group that it belongs to'
 complete -c agentctl -n __agentctl_is_run_option -l agent -x -d 'Agent that it belongs to'

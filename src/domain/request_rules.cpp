@@ -97,6 +97,8 @@ void check_request(const SessionRequest& request) {
   check_word("--group", request.group);
   check_text("--agent", request.agent);
   check_text("--work-item", request.work_item);
+  check_text("--exclusive", request.exclusive);
+  check_text("--source", request.source);
   check_labels(request.labels);
   if (request.ports.size() > max_ports) refuse("--port", "at most " + std::to_string(max_ports) + " ports");
   if (request.ttl && request.ttl->count() <= 0) refuse("--ttl", "must be longer than 0", "--ttl 15min, or infinity");

@@ -82,6 +82,8 @@ struct SessionRequest {
   std::string env_file;
   std::string user;  ///< run as (system scope only); empty: as the manager's own user
   RestartRules restart;
+  std::string exclusive;  ///< a key that one live session may have
+  std::string source;     ///< what it was started by or for: one live session for each source and project
 };
 
 /// Who asked for something. All of it is what the asker's own process said of itself.

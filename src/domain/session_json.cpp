@@ -254,6 +254,8 @@ json::object request_object(const SessionRequest& request) {
   put(object, "env_keys", request.env_keys);
   put(object, "env_file", request.env_file);
   put(object, "user", request.user);
+  put(object, "exclusive", request.exclusive);
+  put(object, "source", request.source);
   if (request.restart.policy != RestartPolicy::no) object["restart"] = restart_object(request.restart);
   return object;
 }
@@ -289,6 +291,8 @@ SessionRequest parse_request(const json::object& object) {
   request.env_keys = fields.texts("env_keys");
   request.env_file = fields.text("env_file");
   request.user = fields.text("user");
+  request.exclusive = fields.text("exclusive");
+  request.source = fields.text("source");
   if (const json::object* restart = fields.object("restart")) request.restart = parse_restart(*restart);
   return request;
 }

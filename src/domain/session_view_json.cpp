@@ -106,6 +106,8 @@ json::object session_object(const Session& session) {
   object["health"] = nullptr;
   json::array& attempts = object["attempts"].emplace_array();
   for (const End& end : record.earlier_attempts) attempts.emplace_back(attempt_object(end));
+  object["exclusive"] = text_or_null(request.exclusive);
+  object["source"] = text_or_null(request.source);
   return object;
 }
 

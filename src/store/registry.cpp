@@ -12,6 +12,7 @@
 
 #include "base/error.hpp"
 #include "domain/naming.hpp"
+#include "domain/rivalry.hpp"
 #include "domain/session_json.hpp"
 
 namespace agentctl {
@@ -121,8 +122,10 @@ std::vector<Record> Registry::taken(LoadedRecords loaded) {
 std::optional<Record> Registry::create(const Record& record) {
   make_directories(live_folder_);
   const FileLock held = lock();
-  for (Record& holder : taken(live_.by_name(record.request.name)))
-    if (!has_ended(holder.request.name, holder.id)) return std::move(holder);
+  const SessionRequest& request = record.request;
+  for (Record& holder : taken(has_rivals_of_other_names(request) ? live_.all() : live_.by_name(request.name)))
+    if (rivalry_of(request, holder.request) != Rivalry::none && !has_ended(holder.request.name, holder.id))
+      return std::move(holder);
   live_.put(record);
   return std::nullopt;
 }

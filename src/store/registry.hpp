@@ -26,8 +26,8 @@ class Registry {
 
   const std::string& root() const { return root_; }
 
-  /// Claims the record's name and writes it, in one step: nothing when that was done, else the record that has the
-  /// name (and may turn out to be dead). Throws Error.
+  /// Claims the record's name, and what else only one may have (domain/rivalry.hpp), and writes it, in one step:
+  /// nothing when that was done, else the record that has it (and may turn out to be dead). Throws Error.
   std::optional<Record> create(const Record& record);
 
   /// Records that have no end, in no order. What cannot be read is set aside and told in troubles().

@@ -178,6 +178,53 @@ TEST_F(StartSession, RefusesANameThatALiveSessionHas) {
   EXPECT_EQ(registry.live().size(), 1U);
 }
 
+TEST_F(StartSession, NamesWhoHoldsAKey) {
+  LaunchOptions first = options({"tool"}, "one");
+  first.request.exclusive = "deploy";
+  const Session holder = start_session(context, prepare_launch(context, first));
+  LaunchOptions second = options({"tool"}, "two");
+  second.request.exclusive = "deploy";
+  const Error error = thrown_by([&] { start_session(context, prepare_launch(context, second)); });
+  EXPECT_EQ(error.code(), ErrorCode::conflict);
+  EXPECT_EQ(error.reason(), "exclusive key 'deploy' is held by session 'one' (" + holder.record.id + "), running");
+  EXPECT_EQ(error.hint(), "agentctl status one");
+  EXPECT_EQ(runtime.ids().size(), 1U);
+}
+
+TEST_F(StartSession, ReusesTheSameCommandAndNoOther) {
+  const Session first = start();
+  LaunchOptions again = options();
+  again.existing = Existing::reuse;
+  EXPECT_EQ(start_session(context, prepare_launch(context, again)).record.id, first.record.id);
+  again.request.command = {"tool", "other"};
+  const Error error = thrown_by([&] { start_session(context, prepare_launch(context, again)); });
+  EXPECT_EQ(error.code(), ErrorCode::conflict);
+  EXPECT_EQ(error.reason(), "it is not the same: tool arg in " + folder.path());
+  EXPECT_EQ(engine.count("start "), 1U);
+}
+
+TEST_F(StartSession, ReplacesOnceTheOldOneHasEnded) {
+  const Session first = start();
+  engine.on_stop = [&](const std::string& unit) {
+    engine.meanwhile(unit, [&] { end_session(first.record, sample_end(State::stopped)); });
+  };
+  LaunchOptions again = options();
+  again.existing = Existing::replace;
+  const Session second = start_session(context, prepare_launch(context, again));
+  EXPECT_NE(second.record.id, first.record.id);
+  EXPECT_EQ(stored(first.record).end->state, State::stopped);
+}
+
+TEST_F(StartSession, DoesNotReplaceTheSessionItRunsIn) {
+  const Session first = start();
+  context.environment["AGENTCTL_SESSION"] = first.record.id;
+  LaunchOptions again = options();
+  again.existing = Existing::replace;
+  const Error error = thrown_by([&] { start_session(context, prepare_launch(context, again)); });
+  EXPECT_EQ(error.reason(), "this command runs in it, and would end with it");
+  EXPECT_EQ(engine.count("stop "), 0U);
+}
+
 TEST_F(StartSession, RefusesANameWhoseStarterIsStillAtIt) {
   const Record record = add_record("web");
   Launch launch;

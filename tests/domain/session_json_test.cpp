@@ -37,6 +37,8 @@ Record full_record() {
                      .early = std::chrono::seconds(5),
                      .limit = 4,
                      .never_on = {78, 9}};
+  request.exclusive = "deploy";
+  request.source = "cron";
   record.slice = "agentctl-shop-_1.slice";
   record.early_ends = 2;
   record.retry_at = sample_time(30);
@@ -83,6 +85,8 @@ void expect_same(const SessionRequest& a, const SessionRequest& b) {
   EXPECT_EQ(a.env_file, b.env_file);
   EXPECT_EQ(a.user, b.user);
   EXPECT_TRUE(a.restart == b.restart);
+  EXPECT_EQ(a.exclusive, b.exclusive);
+  EXPECT_EQ(a.source, b.source);
 }
 
 void expect_same(const End& a, const End& b) {

@@ -28,11 +28,11 @@ Session lives(Record record) {
 
 void expect_every_key(const Session& session) {
   const json::value value = as_json(session);
-  EXPECT_THAT(keys_of(value),
-              ElementsAre("id", "name", "unit", "scope", "state", "reason", "healthy", "command", "cwd", "project",
-                          "group", "agent", "work_item", "labels", "ports", "attrs", "pid", "invocation_id", "boot_id",
-                          "attempt", "restarts", "created_at", "started_at", "ready_at", "ended_at", "expires_at",
-                          "ttl_s", "exit", "stopped_by", "usage", "log_lost", "health", "attempts"));
+  EXPECT_THAT(keys_of(value), ElementsAre("id", "name", "unit", "scope", "state", "reason", "healthy", "command", "cwd",
+                                          "project", "group", "agent", "work_item", "labels", "ports", "attrs", "pid",
+                                          "invocation_id", "boot_id", "attempt", "restarts", "created_at", "started_at",
+                                          "ready_at", "ended_at", "expires_at", "ttl_s", "exit", "stopped_by", "usage",
+                                          "log_lost", "health", "attempts", "exclusive", "source"));
   EXPECT_THAT(keys_of(value.at("exit")), ElementsAre("code", "signal", "result"));
   EXPECT_THAT(keys_of(value.at("usage")), ElementsAre("cpu_ns", "memory_bytes", "memory_peak_bytes", "processes"));
 }

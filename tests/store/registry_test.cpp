@@ -89,6 +89,19 @@ TEST_F(RegistryTest, GivesTheHolderOfANameThatIsTaken) {
   EXPECT_THAT(ids_of(registry.live()), ElementsAre(web_id));
 }
 
+TEST_F(RegistryTest, GivesTheHolderOfAKeyUnderAnotherName) {
+  Record holder = sample_record("web", web_id);
+  holder.request.exclusive = "deploy";
+  registry.create(holder);
+  Record wanted = sample_record("api", api_id);
+  EXPECT_EQ(registry.create(wanted), std::nullopt);
+  registry.discard(wanted);
+  wanted.request.exclusive = "deploy";
+  EXPECT_EQ(registry.create(wanted).value().id, web_id);
+  registry.finish(holder, sample_end());
+  EXPECT_EQ(registry.create(wanted), std::nullopt);
+}
+
 TEST_F(RegistryTest, FreesTheNameWhenItsHolderHasEnded) {
   registry.create(sample_record("web", web_id));
   EXPECT_TRUE(registry.finish(sample_record("web", web_id), sample_end()));
