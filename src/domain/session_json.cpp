@@ -3,178 +3,13 @@
 #include <array>
 #include <boost/json.hpp>
 
-#include "base/error.hpp"
-#include "base/text.hpp"
-#include "domain/launch.hpp"
+#include "domain/json_fields.hpp"
 #include "domain/naming.hpp"
 
 namespace agentctl {
 namespace {
 
-namespace json = boost::json;
-
 constexpr std::int64_t schema_version = 1;
-
-[[noreturn]] void refuse(std::string_view field, std::string_view rule) {
-  throw Error({.code = ErrorCode::failed,
-               .context = "invalid JSON",
-               .object = std::string(field),
-               .reason = std::string(rule),
-               .hint = {}});
-}
-
-// Bytes that are no UTF-8 (a file name, an argument) cannot be JSON text. They are written as U+0000 followed by two
-// hexadecimal digits, which is unambiguous because no argument, path or variable can contain NUL.
-json::string encode(std::string_view bytes) {
-  if (is_valid_utf8(bytes)) return json::string(bytes);
-  json::string text;
-  while (!bytes.empty()) {
-    std::size_t length = std::min<std::size_t>(4, bytes.size());
-    while (length > 0 && (!is_valid_utf8(bytes.substr(0, length)) || count_columns(bytes.substr(0, length)) != 1))
-      --length;
-    if (length > 0) {
-      text.append(bytes.substr(0, length));
-      bytes.remove_prefix(length);
-    } else {
-      constexpr std::string_view digits = "0123456789abcdef";
-      const auto byte = static_cast<unsigned char>(bytes.front());
-      text.push_back('\0');
-      text.push_back(digits[byte >> 4]);
-      text.push_back(digits[byte & 15]);
-      bytes.remove_prefix(1);
-    }
-  }
-  return text;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
-std::string decode(std::string_view field, std::string_view text) {
-  if (text.find('\0') == std::string_view::npos) return std::string(text);
-  std::string bytes;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\0') {
-      bytes += text[i];
-      continue;
-    }
-    const int high = i + 2 < text.size() ? hex_digit(text[i + 1]) : -1;
-    const int low = i + 2 < text.size() ? hex_digit(text[i + 2]) : -1;
-    if (high < 0 || low < 0 || high * 16 + low == 0) refuse(field, "must not contain NUL");
-    bytes += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return bytes;
-}
-
-/// Typed access to one object's fields; every mismatch names the field.
-class Fields {
- public:
-  explicit Fields(const json::object& object) : object_(object) {}
-
-  const json::value* find(std::string_view key) const {
-    const json::value* value = object_.if_contains(key);
-    return value != nullptr && !value->is_null() ? value : nullptr;
-  }
-
-  std::string text(std::string_view key) const {
-    const json::value* value = find(key);
-    if (value == nullptr) return {};
-    if (!value->is_string()) refuse(key, "must be a string");
-    return decode(key, value->get_string());
-  }
-
-  std::string required_text(std::string_view key) const {
-    std::string value = text(key);
-    if (value.empty()) refuse(key, "must be a string and not empty");
-    return value;
-  }
-
-  std::optional<std::int64_t> number(std::string_view key, std::int64_t low, std::int64_t high) const {
-    const json::value* value = find(key);
-    if (value == nullptr) return std::nullopt;
-    boost::system::error_code failed;
-    const auto number = value->to_number<std::int64_t>(failed);
-    if (failed || number < low || number > high) refuse(key, "must be a whole number in its range");
-    return number;
-  }
-
-  bool flag(std::string_view key) const {
-    const json::value* value = find(key);
-    if (value == nullptr) return false;
-    if (!value->is_bool()) refuse(key, "must be true or false");
-    return value->get_bool();
-  }
-
-  std::optional<TimePoint> time(std::string_view key) const {
-    const auto usec = number(key, 0, INT64_MAX);
-    if (!usec) return std::nullopt;
-    return TimePoint(microseconds(*usec));
-  }
-
-  std::vector<std::string> texts(std::string_view key) const {
-    std::vector<std::string> items;
-    for (const json::value& value : array(key)) {
-      if (!value.is_string()) refuse(key, "must hold strings only");
-      items.push_back(decode(key, value.get_string()));
-    }
-    return items;
-  }
-
-  const json::array& array(std::string_view key) const {
-    static const json::array none;
-    const json::value* value = find(key);
-    if (value == nullptr) return none;
-    if (!value->is_array()) refuse(key, "must be an array");
-    return value->get_array();
-  }
-
-  const json::object* object(std::string_view key) const {
-    const json::value* value = find(key);
-    if (value == nullptr) return nullptr;
-    if (!value->is_object()) refuse(key, "must be an object");
-    return &value->get_object();
-  }
-
-  const json::object& required_object(std::string_view key) const {
-    const json::object* value = object(key);
-    if (value == nullptr) refuse(key, "must be an object");
-    return *value;
-  }
-
- private:
-  const json::object& object_;
-};
-
-std::int64_t usec_of(TimePoint time) { return time.time_since_epoch().count(); }
-
-void put(json::object& object, std::string_view key, std::string_view text) {
-  if (!text.empty()) object[key] = encode(text);
-}
-
-void put(json::object& object, std::string_view key, const std::vector<std::string>& texts) {
-  if (texts.empty()) return;
-  json::array& array = object[key].emplace_array();
-  for (const std::string& text : texts) array.emplace_back(encode(text));
-}
-
-void put(json::object& object, std::string_view key, const std::optional<TimePoint>& time) {
-  if (time) object[key] = usec_of(*time);
-}
-
-template <class Integer>
-void put_number(json::object& object, std::string_view key, const std::optional<Integer>& number) {
-  if (number) object[key] = *number;
-}
-
-template <class Integer>
-std::optional<Integer> narrow(std::optional<std::int64_t> number) {
-  if (!number) return std::nullopt;
-  return static_cast<Integer>(*number);
-}
 
 json::object asker_object(const Asker& asker) {
   json::object object;
@@ -334,6 +169,8 @@ End parse_end(const json::object& object) {
   return end;
 }
 
+}  // namespace
+
 json::object record_object(const Record& record) {
   json::object object;
   object["schema"] = schema_version;
@@ -405,18 +242,6 @@ Record parse_record_object(const json::object& object) {
   return record;
 }
 
-json::value parse_object(std::string_view text, json::storage_ptr storage) {
-  boost::system::error_code failed;
-  json::parse_options options;
-  options.max_depth = 16;
-  json::value value = json::parse(text, failed, std::move(storage), options);
-  if (failed) refuse({}, failed.message());
-  if (!value.is_object()) refuse({}, "must be an object");
-  return value;
-}
-
-}  // namespace
-
 std::string to_json(const Record& record) { return json::serialize(record_object(record)) + "\n"; }
 
 Record parse_record(std::string_view text) {
@@ -424,78 +249,6 @@ Record parse_record(std::string_view text) {
   std::array<unsigned char, 4096> buffer;
   json::monotonic_resource memory(buffer.data(), buffer.size());
   return parse_record_object(parse_object(text, &memory).get_object());
-}
-
-std::string to_json(const Launch& launch) {
-  json::object object;
-  object["record"] = record_object(launch.record);
-  put(object, "executable", launch.executable);
-  put(object, "environment", launch.environment);
-  put(object, "registry", launch.registry);
-  object["umask"] = launch.umask;
-  return json::serialize(object);
-}
-
-Launch parse_launch(std::string_view text) {
-  json::monotonic_resource memory;
-  const json::value value = parse_object(text, &memory);
-  const Fields fields(value.get_object());
-  return {.record = parse_record_object(fields.required_object("record")),
-          .executable = fields.required_text("executable"),
-          .environment = fields.texts("environment"),
-          .registry = fields.text("registry"),
-          .umask = static_cast<int>(fields.number("umask", 0, 0777).value_or(022))};
-}
-
-std::string to_json(const AttemptPlan& plan) {
-  json::object object;
-  object["not_before"] = usec_of(plan.not_before);
-  put(object, "expires_at", plan.expires_at);
-  return json::serialize(object);
-}
-
-AttemptPlan parse_attempt_plan(std::string_view text) {
-  json::monotonic_resource memory;
-  const json::value value = parse_object(text, &memory);
-  const Fields fields(value.get_object());
-  return {.not_before = fields.time("not_before").value_or(TimePoint{}), .expires_at = fields.time("expires_at")};
-}
-
-std::string to_json(const HostNote& note) {
-  json::object object;
-  put(object, "invocation_id", note.invocation_id);
-  if (note.pid > 0) object["pid"] = note.pid;
-  put(object, "started_at", note.started_at);
-  put(object, "terminated_at", note.terminated_at);
-  put_number(object, "exit_code", note.exit_code);
-  put_number(object, "exit_signal", note.exit_signal);
-  if (note.core_dumped) object["core_dumped"] = true;
-  put(object, "exited_at", note.exited_at);
-  put(object, "start_error", note.start_error);
-  put_number(object, "start_status", note.start_status);
-  if (note.log_lost > 0) object["log_lost"] = note.log_lost;
-  if (note.expired) object["expired"] = true;
-  return json::serialize(object);
-}
-
-HostNote parse_host_note(std::string_view text) {
-  json::monotonic_resource memory;
-  const json::value value = parse_object(text, &memory);
-  const Fields fields(value.get_object());
-  HostNote note;
-  note.invocation_id = fields.text("invocation_id");
-  note.pid = static_cast<pid_t>(fields.number("pid", 1, INT32_MAX).value_or(0));
-  note.started_at = fields.time("started_at");
-  note.terminated_at = fields.time("terminated_at");
-  note.exit_code = narrow<int>(fields.number("exit_code", 0, 255));
-  note.exit_signal = narrow<int>(fields.number("exit_signal", 1, 64));
-  note.core_dumped = fields.flag("core_dumped");
-  note.exited_at = fields.time("exited_at");
-  note.start_error = fields.text("start_error");
-  note.start_status = narrow<int>(fields.number("start_status", 0, 255));
-  note.log_lost = static_cast<std::uint64_t>(fields.number("log_lost", 0, INT64_MAX).value_or(0));
-  note.expired = fields.flag("expired");
-  return note;
 }
 
 }  // namespace agentctl
