@@ -153,7 +153,7 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
   }
   if (live.empty()) return outcomes;
 
-  context.engine.stop(units);
+  context.engine.stop(options.slice.empty() ? units : std::vector{options.slice});
   const std::vector<Session> ended = await_stops(context, live, options);
   for (StopOutcome& outcome : outcomes) {
     for (const Session& session : ended)

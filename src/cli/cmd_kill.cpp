@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
+#include "cli/selection.hpp"
 #include "cli/verb.hpp"
 #include "domain/end_of_session.hpp"
 
@@ -26,18 +27,17 @@ int parse_signal(std::string text) {
 }  // namespace
 
 int cmd_kill(Invocation& invocation) {
-  CommandLine line(invocation, "kill", "[-s SIG] NAME...",
+  CommandLine line(invocation, "kill", "[-s SIG] NAME... | -p PROJECT | --group G",
                    "Sends a signal to every process of live sessions. To end a session, use stop.",
                    {"agentctl kill -s HUP web", "agentctl kill -s KILL web"});
-  std::vector<std::string> names;
+  const Selection selection(line, "kill");
   std::string signal = "TERM";
-  line.app().add_option("NAME", names)->required()->type_name("");
   line.app().add_option("-s,--signal", signal, "name or number (default: TERM)")->type_name("SIG");
   line.parse();
   const int number = parse_signal(signal);
 
   Context& context = invocation.context();
-  const std::vector<Session> sessions = find_sessions(context, names);
+  const std::vector<Session> sessions = selection.find(context);
   for (const Session& session : sessions) require_live(session, "cannot signal session");
   for (const Session& session : sessions) kill_session(context, session, number);
   if (invocation.globals().json) {

@@ -1,10 +1,11 @@
-#include "app/sessions.hpp"
 #include "app/stop.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
+#include "cli/selection.hpp"
 #include "cli/verb.hpp"
 #include "cli/waiting.hpp"
+#include "domain/naming.hpp"
 
 namespace agentctl {
 namespace {
@@ -23,25 +24,16 @@ int cmd_stop(Invocation& invocation) {
   CommandLine line(invocation, "stop", "NAME... | -p PROJECT | --group G | --all",
                    "Ends sessions: SIGTERM to every process, SIGKILL to what is left after the stop timeout.",
                    {"agentctl stop web", "agentctl stop --reason 'wrong branch' web", "agentctl stop -p shop"});
-  std::vector<std::string> names;
-  SessionFilter filter;
-  bool all = false;
+  const Selection selection(line, "stop", Selection::All::offered);
   StopOptions options;
-  line.app().add_option("NAME", names)->type_name("");
-  line.app().add_option("-p,--project", filter.project, "all of this project")->type_name("PROJECT");
-  line.app().add_option("--group", filter.group, "all of this group")->type_name("GROUP");
-  line.app().add_flag("--all", all, "all");
   line.app().add_option("--reason", options.reason, "why, for the record")->type_name("TEXT");
   line.add_span("--timeout", options.timeout, "from SIGTERM to SIGKILL (default: as started)");
   line.parse();
-  const bool by_filter = all || !filter.project.empty() || !filter.group.empty();
-  if (by_filter == !names.empty())
-    throw usage_error("stop", names.empty() ? "nothing to stop: give a NAME, -p, --group or --all"
-                                            : "give NAMEs or one of -p, --group, --all, not both");
   options.reason = shorten(to_printable(options.reason), 256);
 
   Context& context = invocation.context();
-  const std::vector<Session> sessions = by_filter ? list_sessions(context, filter) : find_sessions(context, names);
+  const std::vector<Session> sessions = selection.find(context);
+  if (!selection.whole_project().empty()) options.slice = project_slice(selection.whole_project());
   Waiting waiting("stopping");
   options.tick = waiting.tick();
   const std::vector<StopOutcome> outcomes = stop_sessions(context, sessions, options);

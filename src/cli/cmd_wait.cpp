@@ -2,19 +2,19 @@
 #include "app/wait.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
+#include "cli/selection.hpp"
 #include "cli/verb.hpp"
 #include "cli/waiting.hpp"
 
 namespace agentctl {
 
 int cmd_wait(Invocation& invocation) {
-  CommandLine line(invocation, "wait", "NAME... [--for exit|ready] [--timeout SPAN]",
+  CommandLine line(invocation, "wait", "NAME... | -p PROJECT | --group G  [--for exit|ready] [--timeout SPAN]",
                    "Waits until sessions have ended, and ends with their status: the first that is not 0.",
                    {"agentctl wait web", "agentctl wait --for ready web", "agentctl wait --timeout 10min web"});
-  std::vector<std::string> names;
+  const Selection selection(line, "wait");
   std::string what = "exit";
   std::optional<microseconds> timeout;
-  line.app().add_option("NAME", names)->required()->type_name("");
   line.app()
       .add_option("--for", what, "what to wait for (default: exit)")
       ->type_name("exit|ready|healthy")
@@ -23,7 +23,7 @@ int cmd_wait(Invocation& invocation) {
   line.parse();
 
   Context& context = invocation.context();
-  const std::vector<Session> sessions = find_sessions(context, names);
+  const std::vector<Session> sessions = selection.find(context);
   if (what == "healthy")
     for (const Session& session : sessions)
       throw Error({.code = ErrorCode::conflict,
@@ -31,7 +31,7 @@ int cmd_wait(Invocation& invocation) {
                    .object = session.record.request.name,
                    .reason = "it has no health check",
                    .hint = "agentctl wait --for ready " + session.record.request.name});
-  Waiting waiting("waiting for " + names.front() + (names.size() > 1 ? " ..." : ""));
+  Waiting waiting("waiting for " + selection.description());
   const WaitFor wanted = what == "exit" ? WaitFor::exit : WaitFor::ready;
   const std::vector<Session> reached = wait_for_sessions(context, sessions, wanted, timeout, waiting.tick());
   waiting.done();

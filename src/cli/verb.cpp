@@ -7,6 +7,7 @@ const std::vector<Verb>& verbs() {
       {"run", "start a session", cmd_run},
       {"list", "sessions that live, or with -a all", cmd_list},
       {"status", "one session: processes, resources, time left, last output", cmd_status},
+      {"why", "what ended a session, or why it is in its state", cmd_why},
       {"logs", "what a session printed, and with -f prints", cmd_logs},
       {"stop", "end sessions with all of their processes", cmd_stop},
       {"wait", "wait until sessions have ended", cmd_wait},

@@ -21,6 +21,7 @@ int cmd_list(Invocation& invocation);
 int cmd_status(Invocation& invocation);
 int cmd_logs(Invocation& invocation);
 int cmd_wait(Invocation& invocation);
+int cmd_why(Invocation& invocation);
 int cmd_stop(Invocation& invocation);
 int cmd_kill(Invocation& invocation);
 int cmd_restart(Invocation& invocation);

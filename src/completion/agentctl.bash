@@ -40,8 +40,8 @@ _agentctl() {
         list) flags='-a --all' valued='-p --project --group --state' ;;
         logs) flags='-f --follow -t --times' valued='-n --lines --since --stream' ;;
         stop) flags='--all' valued='-p --project --group --reason --timeout' ;;
-        wait) valued='--for --timeout' ;;
-        kill) valued='-s --signal' ;;
+        wait) valued='-p --project --group --for --timeout' ;;
+        kill) valued='-p --project --group -s --signal' ;;
         restart) valued='-e --env' ;;
         prune) valued='--older-than' ;;
     esac
@@ -96,7 +96,7 @@ _agentctl() {
     case $verb in
         stop | kill) names=$(_agentctl_sessions "$scope" live) ;;
         extend) ((arguments)) || names=$(_agentctl_sessions "$scope" live) ;;
-        status | logs) ((arguments)) || names=$(_agentctl_sessions "$scope" live ended) ;;
+        status | why | logs) ((arguments)) || names=$(_agentctl_sessions "$scope" live ended) ;;
         wait | restart) names=$(_agentctl_sessions "$scope" live ended) ;;
         rm) names=$(_agentctl_sessions "$scope" ended) ;;
     esac

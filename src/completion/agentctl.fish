@@ -117,7 +117,7 @@ complete -c agentctl -n '__agentctl_is list' -l group -x -d 'Of this group'
 complete -c agentctl -n '__agentctl_is list' -l state -x -d 'In this state' \
     -a 'queued starting running stopping restarting exited failed stopped expired cancelled parked lost'
 
-complete -c agentctl -n '__agentctl_is status logs wait restart' -a '(__agentctl_sessions live ended)'
+complete -c agentctl -n '__agentctl_is status why logs wait restart' -a '(__agentctl_sessions live ended)'
 complete -c agentctl -n '__agentctl_is stop kill extend' -a '(__agentctl_sessions live)'
 complete -c agentctl -n '__agentctl_is rm' -a '(__agentctl_sessions ended)'
 
@@ -127,8 +127,8 @@ complete -c agentctl -n '__agentctl_is logs' -l since -x -d 'Only from then on: 
 complete -c agentctl -n '__agentctl_is logs' -l stream -x -a 'stdout stderr' -d 'Only this one'
 complete -c agentctl -n '__agentctl_is logs' -s t -l times -d 'Each line with its time'
 
-complete -c agentctl -n '__agentctl_is stop' -s p -l project -x -d 'All of this project'
-complete -c agentctl -n '__agentctl_is stop' -l group -x -d 'All of this group'
+complete -c agentctl -n '__agentctl_is stop kill wait' -s p -l project -x -d 'All of this project'
+complete -c agentctl -n '__agentctl_is stop kill wait' -l group -x -d 'All of this group'
 complete -c agentctl -n '__agentctl_is stop' -l all -d All
 complete -c agentctl -n '__agentctl_is stop' -l reason -x -d 'Why, for the record'
 complete -c agentctl -n '__agentctl_is stop' -l timeout -x -d 'From SIGTERM to SIGKILL'

@@ -23,8 +23,8 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",     "list",   "status", "logs",  "stop",      "wait",  "kill",
-                  "restart", "extend", "rm",     "prune", "reconcile", "doctor"};
+const Words verbs{"run",  "list",    "status", "why", "logs",  "stop",      "wait",
+                  "kill", "restart", "extend", "rm",  "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -42,6 +42,7 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   run         start a session
   list        sessions that live, or with -a all
   status      one session: processes, resources, time left, last output
+  why         what ended a session, or why it is in its state
   logs        what a session printed, and with -f prints
   stop        end sessions with all of their processes
   wait        wait until sessions have ended

@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 #include <csignal>
 
+#include "domain/naming.hpp"
 #include "output/output_fixture.hpp"
 
 namespace agentctl {
@@ -19,7 +20,8 @@ class StopTest : public OutputOnBusTest {
     systemd.on("StopUnit", [this](Exchange& exchange) {
       exchange.reply_job();
       for (const Record& record : registry().live())
-        if (record.unit == exchange.unit()) end(record, State::stopped, "stopped by ann", std::nullopt, SIGTERM);
+        if (record.unit == exchange.unit() || slice_of(record) == exchange.unit())
+          end(record, State::stopped, "stopped by ann", std::nullopt, SIGTERM);
       exchange.job_removed("done");
     });
   }
@@ -63,6 +65,8 @@ TEST_F(StopTest, TakesSeveralNamesAProjectAGroupOrAll) {
               ended_with(0, "d: stopped, 0 processes, 0 left\ne: stopped, 0 processes, 0 left\n", ""));
   EXPECT_THAT(agentctl({"stop", "--group", "g", "-p", "shop"}), ended_with(0, "b: stopped, 0 processes, 0 left\n", ""));
   EXPECT_THAT(agentctl({"stop", "-p", "shop"}), ended_with(0, "a: stopped, 0 processes, 0 left\n", ""));
+  EXPECT_THAT(systemd.calls("StopUnit").back().arguments, HasSubstr("\"agentctl-shop.slice\""))
+      << "one call, however many there are";
   EXPECT_THAT(agentctl({"stop", "--all"}), ended_with(0, AllOf(HasSubstr("c: stopped"), HasSubstr("f: stopped")), ""));
   EXPECT_THAT(agentctl({"stop", "--all"}), ended_with(0, "nothing to stop\n", ""));
   EXPECT_THAT(registry().live(), IsEmpty());

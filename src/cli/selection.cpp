@@ -1,0 +1,33 @@
+#include "cli/selection.hpp"
+
+#include <algorithm>
+
+namespace agentctl {
+
+Selection::Selection(CommandLine& line, std::string verb, All all)
+    : verb_(std::move(verb)), options_(all == All::offered ? "-p, --group, --all" : "-p, --group") {
+  line.app().add_option("NAME", names_)->type_name("");
+  line.app().add_option("-p,--project", filter_.project, "all of this project")->type_name("PROJECT");
+  line.app().add_option("--group", filter_.group, "all of this group")->type_name("GROUP");
+  if (all == All::offered) line.app().add_flag("--all", all_, "all");
+}
+
+std::vector<Session> Selection::find(Context& context) const {
+  if (names_.empty() && !is_filtered()) {
+    std::string choice = options_;
+    choice.replace(choice.rfind(", "), 2, " or ");
+    throw usage_error(verb_, "nothing to " + verb_ + (verb_ == "wait" ? " for" : "") + ": give a NAME, " + choice);
+  }
+  if (!names_.empty() && is_filtered()) throw usage_error(verb_, "give NAMEs or one of " + options_ + ", not both");
+  if (!is_filtered()) return find_sessions(context, names_);
+  std::vector<Session> sessions = list_sessions(context, filter_);
+  std::reverse(sessions.begin(), sessions.end());
+  return sessions;
+}
+
+std::string Selection::description() const {
+  if (!names_.empty()) return names_.front() + (names_.size() > 1 ? " ..." : "");
+  return filter_.project.empty() ? "group " + filter_.group : "project " + filter_.project;
+}
+
+}  // namespace agentctl

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "app/sessions.hpp"
+#include "cli/command_line.hpp"
+
+namespace agentctl {
+
+/// The sessions that a verb is for: NAMEs, or all live ones of a project, a group, or with --all.
+class Selection {
+ public:
+  enum class All { no, offered };
+  Selection(CommandLine& line, std::string verb, All all = All::no);
+
+  /// After parsing. In the order given, or the newest first. Throws Error{usage} when none or both were asked for.
+  std::vector<Session> find(Context& context) const;
+
+  /// The project, when it is all of it that is meant.
+  std::string whole_project() const { return filter_.group.empty() ? filter_.project : ""; }
+
+  /// For people: "web ..." or "project shop".
+  std::string description() const;
+
+ private:
+  bool is_filtered() const { return all_ || !filter_.project.empty() || !filter_.group.empty(); }
+
+  std::string verb_;
+  std::string options_;
+  std::vector<std::string> names_;
+  SessionFilter filter_;
+  bool all_ = false;
+};
+
+}  // namespace agentctl

@@ -1,0 +1,61 @@
+"""A project or a group is waited for, signalled and stopped as one."""
+
+import time
+
+from agentctl import eventually
+
+
+def start(agentctl, count, *command, options=()):
+    for number in range(count):
+        agentctl.run(f"s{number}", *command, options=options)
+
+
+def test_a_project_is_stopped_by_one_job_newest_first(agentctl):
+    start(agentctl, 5, "sleep", "1000", options=["-p", "shop"])
+    agentctl.run("other", "sleep", "1000")
+    lines = agentctl.ok("stop", "-p", "shop", "--reason", "done").splitlines()
+    assert lines == [f"s{number}: stopped, 2 processes, 0 left" for number in (4, 3, 2, 1, 0)]
+    assert agentctl.units() == {"agentctl-other.service"}
+    for session in agentctl.list("-a", "-p", "shop"):
+        assert (session["state"], session["stopped_by"]["reason"]) == ("stopped", "done")
+    assert agentctl.systemctl("is-active", "agentctl-shop.slice").out == "inactive\n", "the slice itself was stopped"
+
+
+def test_a_project_is_stopped_in_the_time_of_its_slowest(agentctl):
+    start(agentctl, 5, "sh", "-c", "trap 'sleep 1; exit' TERM; sleep 1000 & wait", options=["-p", "shop"])
+    began = time.monotonic()
+    agentctl.ok("stop", "-p", "shop")
+    assert time.monotonic() - began < 4
+
+
+def test_a_group_spans_projects(agentctl):
+    agentctl.run("a", "sleep", "1000", options=["--group", "g", "-p", "shop"])
+    agentctl.run("b", "sleep", "1000", options=["--group", "g"])
+    agentctl.run("c", "sleep", "1000")
+    assert agentctl.ok("stop", "--group", "g").count("stopped") == 2
+    assert agentctl.names() == ["c"]
+
+
+def test_who_waits_for_a_project_waits_for_all_of_it(agentctl, folder):
+    start(agentctl, 3, "sh", "-c", f"while [ ! -e {folder}/$AGENTCTL_NAME ]; do sleep 0.05; done; exit 3", options=["-p", "shop"])
+    waiting = agentctl.popen("wait", "-p", "shop")
+    for number in range(3):
+        assert waiting.poll() is None
+        open(f"{folder}/s{number}", "w").close()
+    assert waiting.wait(10) == 3
+    assert agentctl("wait", "-p", "shop").status == 0, "nothing lives"
+
+
+def test_a_signal_goes_to_all_of_a_group(agentctl):
+    script = '$| = 1; $SIG{HUP} = sub { print "got\\n" }; print "up\\n"; sleep 1 while 1'
+    start(agentctl, 3, "perl", "-e", script, options=["--group", "g"])
+    for number in range(3):
+        eventually(lambda: agentctl.logs(f"s{number}") == b"up\n", what="the trap")
+    agentctl.ok("kill", "-s", "HUP", "--group", "g")
+    for number in range(3):
+        eventually(lambda: agentctl.logs(f"s{number}") == b"up\ngot\n", what="the signal")
+
+
+def test_nobody_is_meant(agentctl):
+    for verb in ("stop", "kill", "wait"):
+        assert agentctl(verb).status == 2 and agentctl(verb, "-p", "shop", "a").status == 2
