@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
+#include "base/time.hpp"
 
 namespace agentctl {
 namespace {
@@ -51,7 +52,44 @@ Finding examine_journal(const HostFacts& facts) {
   return {Verdict::ok, "journal", "kept on disk and readable", ""};
 }
 
-// The journal's rate limit (10,000 messages in 30 s, for all of a user together) is no finding: session hosts batch.
+/// RateLimitIntervalSec= and RateLimitBurst= of journald.conf(5). Either may be 0: then there is no limit.
+struct RateLimit {
+  microseconds interval{30'000'000};
+  std::int64_t burst = 10'000;
+};
+
+RateLimit parse_rate_limit(std::string_view config) {
+  RateLimit limit;
+  while (!config.empty()) {
+    const auto newline = config.find('\n');
+    const std::string_view line = config.substr(0, newline);
+    config.remove_prefix(newline == std::string_view::npos ? config.size() : newline + 1);
+    const auto equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view key = line.substr(0, equals);
+    const std::string value(line.substr(equals + 1));
+    if (key == "RateLimitIntervalSec") limit.interval = parse_time_span(value).value_or(limit.interval);
+    if (key == "RateLimitBurst") limit.burst = parse_decimal(value).value_or(limit.burst);
+  }
+  return limit;
+}
+
+// It counts the messages of all sessions of a user together; session hosts batch, and stay far below what is usual.
+Finding examine_rate_limit(const HostFacts& facts) {
+  const RateLimit limit = parse_rate_limit(facts.journal_config);
+  constexpr const char* topic = "journal limit";
+  if (limit.burst == 0 || limit.interval.count() == 0) return {Verdict::ok, topic, "none", ""};
+  const std::string words = std::to_string(limit.burst) + " messages in " + format_time_span(limit.interval);
+  const RateLimit usual;
+  const bool stricter = static_cast<double>(limit.burst) / static_cast<double>(limit.interval.count()) <
+                        static_cast<double>(usual.burst) / static_cast<double>(usual.interval.count());
+  if (!stricter) return {Verdict::ok, topic, words + " for all of your sessions together", ""};
+  return {
+      Verdict::warning, topic, words + " for all of your sessions together: what talks more is lost",
+      "RateLimitBurst=10000 and RateLimitIntervalSec=30s in /etc/systemd/journald.conf, then sudo systemctl restart "
+      "systemd-journald"};
+}
+
 Finding examine_helpers(const Context& context) {
   for (const char* helper : {"session-host", "recorder"}) {
     const std::string path = context.libexec_dir + "/" + helper;
@@ -108,6 +146,8 @@ std::vector<Finding> examine(Context& context, const HostFacts& facts) {
   if (!facts.systemd_version.empty()) findings.push_back(examine_version(facts));
   if (context.scope == ManagerScope::user) findings.push_back(examine_lingering(context));
   findings.push_back(examine_journal(facts));
+  // In the system scope a unit has its own limit, and those of sessions have it lifted.
+  if (context.scope == ManagerScope::user) findings.push_back(examine_rate_limit(facts));
   findings.push_back(examine_helpers(context));
   findings.push_back(examine_runtime_folder(context.runtime.parent()));
   examine_registry(context, findings);

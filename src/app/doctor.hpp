@@ -25,6 +25,7 @@ struct HostFacts {
   bool booted_with_systemd = false;
   bool journal_persistent = false;
   bool journal_readable = false;
+  std::string journal_config{};  ///< journald.conf(5) with its drop-ins, in the order in which they count
 };
 
 std::vector<Finding> examine(Context& context, const HostFacts& facts);

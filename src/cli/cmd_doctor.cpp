@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 
 #include "app/doctor.hpp"
+#include "base/system.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
@@ -27,6 +28,7 @@ HostFacts gather(ManagerScope scope) {
   const JournalHealth journal = inspect_journal();
   facts.journal_persistent = journal.persistent;
   facts.journal_readable = journal.readable;
+  facts.journal_config = run_command({"systemd-analyze", "cat-config", "systemd/journald.conf"}).text;
   return facts;
 }
 

@@ -92,6 +92,31 @@ const std::vector<Ailment>& ailments() {
 INSTANTIATE_TEST_SUITE_P(With, AilingHost, testing::ValuesIn(ailments()),
                          [](const auto& ailment) { return ailment.param.what; });
 
+TEST_F(Doctor, WarnsOfARateLimitThatIsStricterThanUsual) {
+  context.scope = ManagerScope::user;
+  struct Row {
+    const char* config;
+    Verdict verdict;
+    const char* text;
+  };
+  for (const Row& row :
+       {Row{"", Verdict::ok, "10000 messages in 30s for all of your sessions together"},
+        Row{"#RateLimitBurst=1\n[Journal]\n", Verdict::ok, "10000 messages in 30s for all of your sessions together"},
+        Row{"RateLimitBurst=100\n", Verdict::warning,
+            "100 messages in 30s for all of your sessions together: what talks more is lost"},
+        Row{"RateLimitIntervalSec=5min\n", Verdict::warning,
+            "10000 messages in 5min for all of your sessions together: what talks more is lost"},
+        Row{"RateLimitBurst=100\n# a drop-in\nRateLimitBurst=20000\n", Verdict::ok,
+            "20000 messages in 30s for all of your sessions together"},
+        Row{"RateLimitBurst=0\n", Verdict::ok, "none"}, Row{"RateLimitIntervalSec=0", Verdict::ok, "none"},
+        Row{"RateLimitBurst=many\n", Verdict::ok, "10000 messages in 30s for all of your sessions together"}}) {
+    facts.journal_config = row.config;
+    EXPECT_EQ(finding("journal limit").verdict, row.verdict) << row.config;
+    EXPECT_EQ(finding("journal limit").text, row.text) << row.config;
+    EXPECT_EQ(finding("journal limit").remedy.empty(), row.verdict == Verdict::ok) << row.config;
+  }
+}
+
 TEST_F(Doctor, AsksAUserWithoutLingeringToEnableIt) {
   context.scope = ManagerScope::user;
   context.asker.user = "no-such-user";

@@ -72,6 +72,7 @@ def test_a_rate_limit_that_others_may_hit_loses_none_of_ours(agentctl):
         file.write("[Journal]\nRateLimitIntervalSec=30s\nRateLimitBurst=1000\n")
     try:
         subprocess.run(["systemctl", "restart", "systemd-journald.service"], check=True)
+        assert verdicts(agentctl("doctor", "--json")).get("journal limit") == ("warning" if agentctl.scope == "user" else None)
         for number in range(10):
             agentctl.ok("run", "-n", f"s{number}", "--", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10; do seq 1 1000; sleep 0.05; done")
         names = [f"s{number}" for number in range(10)]
