@@ -30,6 +30,7 @@ using std::chrono::steady_clock;
 constexpr int host_failed = 125;
 constexpr std::chrono::seconds start_error_limit{1};
 constexpr std::chrono::seconds lost_note_interval{1};
+constexpr std::chrono::minutes expiry_margin{1};
 
 struct Pipe {
   Fd reader;
@@ -120,6 +121,9 @@ std::optional<int> SessionHost::start() {
   save_note();
   listen_for_clients();
   notifier_.ready(to_printable(origin.identifier) + " (pid " + std::to_string(command_) + ")");
+  // systemd counts the limit that the unit was made with from here on: ours comes first, also when it was extended.
+  if (expiry_)
+    notifier_.extend_timeout(std::chrono::ceil<microseconds>(*expiry_ - steady_clock::now()) + expiry_margin);
   return std::nullopt;
 }
 

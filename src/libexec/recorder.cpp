@@ -107,28 +107,35 @@ EndEvidence gather(const Record& record, const Place& place) {
 }
 
 // `next` is nothing for a restart that was asked for by hand, which begins everything anew.
-void begin_next_attempt(Registry& registry, const Place& place, const Record& record, const End& end,
-                        const AfterEnd* next) {
+void begin_attempt(Record& record, const End& end, const AfterEnd* next) {
+  record.earlier_attempts.push_back(end);
+  if (record.earlier_attempts.size() > kept_attempts) record.earlier_attempts.erase(record.earlier_attempts.begin());
+  ++record.attempt;
+  record.restart_by.reset();
+  if (next == nullptr) {
+    record.expires_at.reset();
+    record.first_started_at.reset();
+    record.retry_at.reset();
+    record.early_ends = 0;
+  } else {
+    if (!record.first_started_at) record.first_started_at = end.started_at;
+    record.retry_at = next->retry_at;
+    record.early_ends = next->early_ends;
+  }
+}
+
+void begin_next_attempt(Registry& registry, const Place& place, Record record, const End& end, const AfterEnd* next) {
+  auto begun =
+      registry.update(record.request.name, record.id, [&](Record& stored) { begin_attempt(stored, end, next); });
+  if (!begun) {
+    // The registry was deleted; without a record nobody would count the early ends.
+    begin_attempt(record, end, next);
+    registry.create(record);
+    begun = std::move(record);
+  }
   const std::string folder = place.runtime.folder(place.id);
-  const auto updated = registry.update(record.request.name, record.id, [&](Record& stored) {
-    stored.earlier_attempts.push_back(end);
-    if (stored.earlier_attempts.size() > kept_attempts) stored.earlier_attempts.erase(stored.earlier_attempts.begin());
-    ++stored.attempt;
-    stored.restart_by.reset();
-    if (next == nullptr) {
-      stored.expires_at.reset();
-      stored.first_started_at.reset();
-      stored.retry_at.reset();
-      stored.early_ends = 0;
-    } else {
-      if (!stored.first_started_at) stored.first_started_at = end.started_at;
-      stored.retry_at = next->retry_at;
-      stored.early_ends = next->early_ends;
-    }
-  });
   if (next != nullptr) {
-    const AttemptPlan plan{.not_before = next->retry_at,
-                           .expires_at = updated ? expiry(*updated, end.started_at) : std::nullopt};
+    const AttemptPlan plan{.not_before = next->retry_at, .expires_at = expiry(*begun, end.started_at)};
     write_file(folder + "/" + attempt_plan_file, to_json(plan), 0644);
   } else {
     remove_file(folder + "/" + attempt_plan_file);
@@ -163,10 +170,14 @@ int record_end(const std::string& folder) {
   const ControlGroupUsage usage = read_usage(own_unit_group());
   end.usage.cpu_ns = usage.cpu_ns;
   end.usage.memory_peak_bytes = usage.memory_peak_bytes;
-  remove_time_limit(*record, place);
   const AfterEnd after = after_end(*record, evidence, end);
-  if (end.state == State::restarting || after.step == AfterEnd::Step::retry) {
-    begin_next_attempt(registry, place, *record, end, end.state == State::restarting ? nullptr : &after);
+  if (after.step == AfterEnd::Step::retry) {
+    begin_next_attempt(registry, place, *record, end, &after);
+    return 0;
+  }
+  remove_time_limit(*record, place);
+  if (end.state == State::restarting) {
+    begin_next_attempt(registry, place, *record, end, nullptr);
     return 0;
   }
   if (after.step == AfterEnd::Step::park) {

@@ -268,6 +268,7 @@ TEST_F(PlannedAttempt, IsEndedWhenTheSessionsTimeIsUp) {
   plan(std::chrono::milliseconds(0), std::chrono::milliseconds(300));
   EXPECT_EQ(WTERMSIG(run_to_end("exec sleep 1000")), SIGTERM);
   EXPECT_TRUE(note().expired);
+  EXPECT_THAT(manager.messages, Contains(StartsWith("EXTEND_TIMEOUT_USEC=60"))) << "systemd's own limit comes later";
   EXPECT_GE(note().exited_at.value() - note().started_at.value(), std::chrono::milliseconds(250));
 }
 

@@ -1,6 +1,7 @@
 """A session that ends by itself is started again, later and later, until it runs or is parked; nothing of ours waits for it."""
 
 import os
+import shutil
 import signal
 import time
 
@@ -50,7 +51,7 @@ def test_the_policy_says_what_is_restarted(agentctl, policy, code, attempts, sta
     assert agentctl("wait", "a").status == code
 
 
-@pytest.mark.parametrize("script", ["kill -SEGV $$", "kill -KILL $$", "kill -KILL $PPID; sleep 1000"])
+@pytest.mark.parametrize("script", ["kill -SEGV $$", "kill -KILL $$", "sleep 0.3; kill -KILL $PPID; sleep 1000"])
 def test_a_crash_is_a_failure(agentctl, script):
     agentctl.run("a", "sh", "-c", script, options=[*QUICK, "--restart-limit", "2"])
     session = agentctl.wait_ended("a")
@@ -152,6 +153,27 @@ def test_extend_holds_over_restarts(agentctl, folder):
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
     assert 3.9 <= seconds_between(session["attempts"][0]["started_at"], session["ended_at"]) <= 5
+
+
+def test_a_limit_that_was_extended_is_not_forgotten_by_a_restart(agentctl, folder):
+    script = (f"[ -e {folder}/again ] || {{ while [ ! -e {folder}/go ]; do sleep 0.05; done; touch {folder}/again; exit 3; }}; "
+              f"touch {folder}/up; sleep 3; touch {folder}/late; sleep 1000")
+    agentctl.run("a", "sh", "-c", script, options=[*QUICK, "--ttl", "2s"])
+    agentctl.ok("extend", "a", "1h")
+    open(f"{folder}/go", "w").close()
+    eventually(lambda: os.path.exists(f"{folder}/up"), what="attempt 2")
+    agentctl.systemctl("daemon-reload")
+    eventually(lambda: os.path.exists(f"{folder}/late"), what="that it outlives its first limit")
+    assert agentctl.status("a")["state"] == "running" and agentctl.status("a")["attempt"] == 2
+
+
+def test_early_ends_are_counted_though_the_registry_is_deleted(agentctl, folder):
+    script = f"while [ ! -e {folder}/go ]; do sleep 0.05; done; exit 3"
+    agentctl.run("a", "sh", "-c", script, options=[*QUICK, "--restart-limit", "3"])
+    shutil.rmtree(agentctl.registry)
+    open(f"{folder}/go", "w").close()
+    session = agentctl.wait_ended("a")
+    assert (session["state"], session["attempt"]) == ("parked", 3)
 
 
 def test_who_waits_and_follows_does_so_over_all_attempts(agentctl):
