@@ -91,6 +91,7 @@ int cmd_list(Invocation& invocation) {
     return 0;
   }
   std::vector<std::vector<Cell>> rows;
+  rows.reserve(sessions.size());
   const TimePoint at = now();
   for (const Session& session : sessions) rows.push_back(row(session, at));
   print(format_table(columns(), rows, terminal_width()));

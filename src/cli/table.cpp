@@ -1,6 +1,7 @@
 #include "cli/table.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.hpp"
 
@@ -65,21 +66,24 @@ Layout fit(const std::vector<Column>& columns, const std::vector<std::vector<Cel
   return layout;
 }
 
-std::string format_row(const Layout& layout, const std::vector<Column>& columns, const std::vector<Cell>& cells) {
-  std::string line;
-  std::string padding;  // held back, so that no line ends in spaces
+void append_row(std::string& text, const Layout& layout, const std::vector<Column>& columns,
+                const std::vector<Cell>& cells) {
+  std::size_t spaces = 0;  // held back, so that no line ends in them
   bool first = true;
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (!layout.shown[i]) continue;
-    if (!first) padding.append(gap, ' ');
+    if (!first) spaces += gap;
     first = false;
-    const std::string text = shorten(cells[i].text, layout.widths[i]);
-    const std::string fill(layout.widths[i] - count_columns(text), ' ');
-    if (columns[i].right) padding += fill;
-    if (!text.empty()) line += padding + paint(text, cells[i].color);
-    padding = text.empty() ? padding + std::string(columns[i].right ? "" : fill) : (columns[i].right ? "" : fill);
+    const std::string cell = shorten(cells[i].text, layout.widths[i]);
+    const std::size_t fill = layout.widths[i] - count_columns(cell);
+    if (columns[i].right) spaces += fill;
+    if (!cell.empty()) {
+      text.append(std::exchange(spaces, 0), ' ');
+      text += paint(cell, cells[i].color);
+    }
+    if (!columns[i].right) spaces += fill;
   }
-  return line + "\n";
+  text += '\n';
 }
 
 }  // namespace
@@ -89,8 +93,9 @@ std::string format_table(const std::vector<Column>& columns, const std::vector<s
   const Layout layout = width ? fit(columns, rows, *width) : natural_layout(columns, rows);
   std::vector<Cell> titles;
   for (const Column& column : columns) titles.push_back({column.title, Color::bold});
-  std::string text = format_row(layout, columns, titles);
-  for (const auto& row : rows) text += format_row(layout, columns, row);
+  std::string text;
+  append_row(text, layout, columns, titles);
+  for (const auto& row : rows) append_row(text, layout, columns, row);
   return text;
 }
 

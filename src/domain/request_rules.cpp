@@ -67,7 +67,7 @@ void check_restart(const RestartRules& rules, SessionKind kind) {
   if (rules.early <= microseconds(0)) refuse("--restart-early", "must be longer than 0");
   if (rules.limit < 1) refuse("--restart-limit", "must be from 1 to " + std::to_string(max_restart_limit));
   if (rules.never_on.size() > max_codes)
-    refuse("--no-restart-on", "at most " + std::to_string(max_codes - 1) + " exit codes");
+    refuse("--no-restart-on", "at most " + std::to_string(max_codes) + " exit codes");
   for (const int code : rules.never_on)
     if (code == 0 && rules.policy == RestartPolicy::on_failure)
       refuse("--no-restart-on", "0 is no failure, so on-failure does not restart it", "--restart always");

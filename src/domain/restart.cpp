@@ -11,6 +11,7 @@ bool ended_by_itself(const EndEvidence& evidence, const End& end) {
 }
 
 bool is_never_restarted(const RestartRules& rules, const End& end) {
+  if (end.exit.code == configuration_error) return true;
   return end.exit.code &&
          std::find(rules.never_on.begin(), rules.never_on.end(), *end.exit.code) != rules.never_on.end();
 }

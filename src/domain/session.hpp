@@ -48,6 +48,7 @@ const char* to_string(RestartPolicy policy) noexcept;
 std::optional<RestartPolicy> parse_restart_policy(std::string_view text);
 
 inline constexpr int max_restart_limit = 1000;
+inline constexpr int configuration_error = 78;  ///< EX_CONFIG of sysexits.h: another attempt would not help
 
 /// When a session that has ended by itself is started again, and when that is given up.
 struct RestartRules {
@@ -56,7 +57,7 @@ struct RestartRules {
   microseconds max_delay{120'000'000};  ///< which it never exceeds
   microseconds early{10'000'000};       ///< an end so soon after its start is early; a later one begins anew
   int limit = 5;                        ///< so many early ends in a row park the session
-  std::vector<int> never_on{78};        ///< exit codes that park it at once (78: EX_CONFIG of sysexits.h)
+  std::vector<int> never_on{};          ///< exit codes that park it at once, besides configuration_error
   bool operator==(const RestartRules&) const = default;
 };
 

@@ -89,8 +89,11 @@ json::object request_object(const SessionRequest& request) {
   put(object, "env_keys", request.env_keys);
   put(object, "env_file", request.env_file);
   put(object, "user", request.user);
-  put(object, "exclusive", request.exclusive);
-  put(object, "source", request.source);
+  if (!request.exclusive.empty() || !request.source.empty()) {
+    json::object& only_one = object["only_one"].emplace_object();
+    put(only_one, "key", request.exclusive);
+    put(only_one, "source", request.source);
+  }
   if (request.restart.policy != RestartPolicy::no) object["restart"] = restart_object(request.restart);
   return object;
 }
@@ -126,8 +129,10 @@ SessionRequest parse_request(const json::object& object) {
   request.env_keys = fields.texts("env_keys");
   request.env_file = fields.text("env_file");
   request.user = fields.text("user");
-  request.exclusive = fields.text("exclusive");
-  request.source = fields.text("source");
+  if (const json::object* only_one = fields.object("only_one")) {
+    request.exclusive = Fields(*only_one).text("key");
+    request.source = Fields(*only_one).text("source");
+  }
   if (const json::object* restart = fields.object("restart")) request.restart = parse_restart(*restart);
   return request;
 }
@@ -169,6 +174,21 @@ End parse_end(const json::object& object) {
   return end;
 }
 
+json::object retry_object(const Record& record) {
+  json::object object;
+  object["early_ends"] = record.early_ends;
+  put(object, "at", record.retry_at);
+  put(object, "first_started_at", record.first_started_at);
+  return object;
+}
+
+void parse_retry(Record& record, const json::object& object) {
+  const Fields fields(object);
+  record.early_ends = static_cast<int>(fields.number("early_ends", 0, max_restart_limit).value_or(0));
+  record.retry_at = fields.time("at");
+  record.first_started_at = fields.time("first_started_at");
+}
+
 }  // namespace
 
 json::object record_object(const Record& record) {
@@ -187,9 +207,7 @@ json::object record_object(const Record& record) {
     if (!object.contains("earlier_attempts")) object["earlier_attempts"].emplace_array();
     object["earlier_attempts"].get_array().emplace_back(end_object(earlier));
   }
-  if (record.early_ends > 0) object["early_ends"] = record.early_ends;
-  put(object, "retry_at", record.retry_at);
-  put(object, "first_started_at", record.first_started_at);
+  if (record.retry_at) object["retry"] = retry_object(record);
   put(object, "expires_at", record.expires_at);
   if (record.stop) {
     json::object stop;
@@ -226,9 +244,7 @@ Record parse_record_object(const json::object& object) {
     if (!earlier.is_object()) refuse("earlier_attempts", "must hold objects");
     record.earlier_attempts.push_back(parse_end(earlier.get_object()));
   }
-  record.early_ends = static_cast<int>(fields.number("early_ends", 0, max_restart_limit).value_or(0));
-  record.retry_at = fields.time("retry_at");
-  record.first_started_at = fields.time("first_started_at");
+  if (const json::object* retry = fields.object("retry")) parse_retry(record, *retry);
   record.expires_at = fields.time("expires_at");
   if (const json::object* stop = fields.object("stop")) {
     const Fields stop_fields(*stop);

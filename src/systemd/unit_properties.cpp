@@ -52,7 +52,9 @@ void add_restart(std::vector<UnitProperty>& properties, const RestartRules& rule
   // systemd starts the host at once, and the host waits: systemd's own delay is the same each time (252), or is not
   // reset by a long run (257).
   properties.push_back({"RestartUSec", std::uint64_t{100'000}});
-  properties.push_back({"RestartPreventExitStatus", ExitCodes{{rules.never_on.begin(), rules.never_on.end()}}});
+  ExitCodes never_on{{configuration_error}};
+  never_on.codes.insert(never_on.codes.end(), rules.never_on.begin(), rules.never_on.end());
+  properties.push_back({"RestartPreventExitStatus", never_on});
   // The limit is ours, too. systemd's only stops a loop of a host that cannot even wait.
   properties.push_back({"StartLimitIntervalUSec", std::uint64_t{10'000'000}});
   properties.push_back({"StartLimitBurst", static_cast<std::uint32_t>(rules.limit) + 20});

@@ -108,7 +108,7 @@ TEST(UnitProperties, CommandLinesHideTheirDollarsFromSystemd) {
 
 TEST(UnitProperties, RestartsAreSystemdsAndTheirDelayIsTheHosts) {
   UnitSpec spec = service();
-  spec.restart = {.policy = RestartPolicy::on_failure, .limit = 7, .never_on = {78, 9}};
+  spec.restart = {.policy = RestartPolicy::on_failure, .limit = 7, .never_on = {9}};
   expect_properties(unit_properties(spec, ManagerScope::user),
                     common() + of_a_service() +
                         Properties{{"Restart", std::string("on-failure")},

@@ -58,7 +58,7 @@ const std::vector<Refusal>& refusals() {
        "must be from 1 to 1000", ""},
       {"too many codes",
        [](auto& r) { r.restart = {.policy = RestartPolicy::always, .never_on = std::vector<int>(33, 1)}; },
-       "--no-restart-on", "at most 31 exit codes", ""},
+       "--no-restart-on", "at most 32 exit codes", ""},
       {"success that is never restarted on failure",
        [](auto& r) { r.restart = {.policy = RestartPolicy::on_failure, .never_on = {0}}; }, "--no-restart-on",
        "0 is no failure", "--restart always"},

@@ -36,7 +36,7 @@ Record full_record() {
                      .max_delay = std::chrono::seconds(9),
                      .early = std::chrono::seconds(5),
                      .limit = 4,
-                     .never_on = {78, 9}};
+                     .never_on = {9, 10}};
   request.exclusive = "deploy";
   request.source = "cron";
   record.slice = "agentctl-shop-_1.slice";
@@ -352,7 +352,7 @@ TEST(RestartRulesJson, ThatSomebodyElseWroteAreChecked) {
                                                                {"\"delay_usec\":1000000", "\"delay_usec\":0"},
                                                                {"\"limit\":4", "\"limit\":0"},
                                                                {"\"limit\":4", "\"limit\":1001"},
-                                                               {"\"never_on\":[78", "\"never_on\":[-1"},
+                                                               {"\"never_on\":[9", "\"never_on\":[-1"},
                                                                {"\"slice\":\"agentctl-", "\"slice\":\"../"}};
   for (const auto& [from, to] : wrong) EXPECT_THROW(parse_record(spoiled(full_record(), from, to)), Error) << to;
 }

@@ -154,7 +154,8 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
   EXPECT_THAT(agentctl({"__complete", "ended"}), ended_with(0, "old\n", ""));
   EXPECT_THAT(
       agentctl({"__complete", "verbs"}),
-      ended_with(0, "run\nlist\nstatus\nwhy\nlogs\nstop\nwait\nkill\nrestart\nextend\nrm\nprune\nreconcile\ndoctor\n", ""));
+      ended_with(0, "run\nlist\nstatus\nwhy\nlogs\nstop\nwait\nkill\nrestart\nextend\nrm\nprune\nreconcile\ndoctor\n",
+                 ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));
   EXPECT_THAT(agentctl({"__complete", "rubbish"}), ended_with(0, "", ""));
 }
