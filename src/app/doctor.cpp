@@ -61,9 +61,7 @@ struct RateLimit {
 RateLimit parse_rate_limit(std::string_view config) {
   RateLimit limit;
   while (!config.empty()) {
-    const auto newline = config.find('\n');
-    const std::string_view line = config.substr(0, newline);
-    config.remove_prefix(newline == std::string_view::npos ? config.size() : newline + 1);
+    const std::string_view line = take_line(config);
     const auto equals = line.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view key = line.substr(0, equals);

@@ -72,14 +72,12 @@ void identify_session(Environment& environment, const Record& record) {
 }
 
 // Thousands of units in one slice make each start several times slower.
-std::string choose_slice(const Context& context, const SessionRequest& request) {
+bool is_crowded(const Context& context, const std::string& project) {
   constexpr std::size_t crowd = 200;
-  const std::string slice = slice_name(request.project, request.name);
-  if (request.project.empty()) return slice;
   try {
-    return context.engine.units_in(slice) < crowd ? slice : crowded_project_slice(request.project, request.name);
+    return !project.empty() && context.engine.units_in(project_slice(project)) >= crowd;
   } catch (const Error&) {
-    return slice;  // without a systemd to ask, only --dry-run goes on
+    return false;  // without a systemd to ask, only --dry-run goes on
   }
 }
 
@@ -135,8 +133,7 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
       find_command(request.command.front(), request.cwd, path != environment.end() ? path->second : "/usr/bin:/bin");
 
   record.unit = unit_name(request.name, request.kind);
-  if (std::string slice = choose_slice(context, request); slice != slice_name(request.project, request.name))
-    record.slice = std::move(slice);
+  if (is_crowded(context, request.project)) record.slice = crowded_project_slice(request.project, request.name);
   record.scope = context.scope;
   record.request = std::move(request);
   record.created_by = context.asker;

@@ -48,9 +48,7 @@ std::optional<std::uint64_t> number_at(int folder, const char* name) {
 std::optional<std::uint64_t> keyed_number(const std::string& text, std::string_view key) {
   std::string_view left = text;
   while (!left.empty()) {
-    const auto newline = left.find('\n');
-    std::string_view line = left.substr(0, newline);
-    left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
+    const std::string_view line = take_line(left);
     if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ' ')
       return parse_decimal(line.substr(key.size() + 1));
   }
@@ -65,9 +63,7 @@ void add_processes(const std::string& path, std::vector<pid_t>& pids) {
   const std::string content = read_at(::dirfd(dir.get()), "cgroup.procs");
   std::string_view left = content;
   while (!left.empty()) {
-    const auto newline = left.find('\n');
-    if (const auto pid = parse_decimal(left.substr(0, newline))) pids.push_back(static_cast<pid_t>(*pid));
-    left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
+    if (const auto pid = parse_decimal(take_line(left))) pids.push_back(static_cast<pid_t>(*pid));
   }
   // A folder of the kernel's has one link for each folder in it: without any there is nothing to search.
   struct stat status {};
@@ -115,9 +111,7 @@ std::uint64_t count_oom_kills(const std::string& path) {
 
 std::string unit_group(std::string_view cgroup_file) {
   while (!cgroup_file.empty()) {
-    const auto newline = cgroup_file.find('\n');
-    std::string_view line = cgroup_file.substr(0, newline);
-    cgroup_file.remove_prefix(newline == std::string_view::npos ? cgroup_file.size() : newline + 1);
+    std::string_view line = take_line(cgroup_file);
     if (!line.starts_with("0::")) continue;
     line.remove_prefix(3);
     if (constexpr std::string_view control = "/.control"; line.ends_with(control)) line.remove_suffix(control.size());

@@ -14,6 +14,8 @@
 namespace agentctl {
 namespace {
 
+constexpr std::string_view temporary_suffix = ".tmp";
+
 int retry_open(int folder, const char* path, int flags, mode_t mode = 0) {
   int fd = -1;
   do fd = ::openat(folder, path, flags | O_CLOEXEC, mode);
@@ -76,8 +78,10 @@ std::optional<std::string> read_file_at(int folder, const std::string& path, std
 
 Fd open_directory(const std::string& path) { return Fd(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY)); }
 
+bool is_temporary_file(std::string_view name) { return name.ends_with(temporary_suffix); }
+
 void write_file(const std::string& path, std::string_view content, mode_t mode) {
-  const std::string temporary = path + "." + random_id(6) + ".tmp";
+  const std::string temporary = path + "." + random_id(6) + std::string(temporary_suffix);
   Fd fd(retry_open(AT_FDCWD, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
   if (!fd) throw system_error("cannot write", path, errno);
   try {

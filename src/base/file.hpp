@@ -26,6 +26,9 @@ Fd open_directory(const std::string& path);
 /// content and never a part. Not fsync'ed: it survives a crash of agentctl, not always a power cut.
 void write_file(const std::string& path, std::string_view content, mode_t mode = 0600);
 
+/// Whether it is named like one that write_file() has not renamed yet.
+bool is_temporary_file(std::string_view name);
+
 /// Makes the folder and its missing parents.
 void make_directories(const std::string& path, mode_t mode = 0700);
 

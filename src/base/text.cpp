@@ -118,6 +118,13 @@ bool is_valid_utf8(std::string_view bytes) {
   return true;
 }
 
+std::string_view take_line(std::string_view& text) {
+  const auto newline = text.find('\n');
+  const std::string_view line = text.substr(0, newline);
+  text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
+  return line;
+}
+
 std::string to_valid_utf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());

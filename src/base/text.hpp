@@ -11,6 +11,9 @@ namespace agentctl {
 /// Decimal digits only, without sign or space, up to 2^63-1.
 std::optional<std::int64_t> parse_decimal(std::string_view text);
 
+/// The first line, without its newline, which is taken off the text together with it.
+std::string_view take_line(std::string_view& text);
+
 /// Bytes that are no valid UTF-8 become U+FFFD.
 std::string to_valid_utf8(std::string_view bytes);
 bool is_valid_utf8(std::string_view bytes);

@@ -17,40 +17,19 @@ struct Unit {
 };
 
 // The names of systemd.time(7). A month is 30.44 days and a year 365.25, as there.
-// clang-format off: one kind of unit a line
+// One kind of unit a line.
+// clang-format off
 constexpr std::array<Unit, 32> units{{
-    {"usec", 1},
-    {"us", 1},
-    {"µs", 1},
-    {"msec", 1000},
-    {"ms", 1000},
-    {"seconds", second},
-    {"second", second},
-    {"secs", second},
-    {"sec", second},
-    {"s", second},
-    {"minutes", 60 * second},
-    {"minute", 60 * second},
-    {"mins", 60 * second},
-    {"min", 60 * second},
-    {"m", 60 * second},
-    {"hours", 3600 * second},
-    {"hour", 3600 * second},
-    {"hrs", 3600 * second},
-    {"hr", 3600 * second},
+    {"usec", 1}, {"us", 1}, {"µs", 1},
+    {"msec", 1000}, {"ms", 1000},
+    {"seconds", second}, {"second", second}, {"secs", second}, {"sec", second}, {"s", second},
+    {"minutes", 60 * second}, {"minute", 60 * second}, {"mins", 60 * second}, {"min", 60 * second}, {"m", 60 * second},
+    {"hours", 3600 * second}, {"hour", 3600 * second}, {"hrs", 3600 * second}, {"hr", 3600 * second},
     {"h", 3600 * second},
-    {"days", 86400 * second},
-    {"day", 86400 * second},
-    {"d", 86400 * second},
-    {"weeks", 604800 * second},
-    {"week", 604800 * second},
-    {"w", 604800 * second},
-    {"months", 2629800 * second},
-    {"month", 2629800 * second},
-    {"M", 2629800 * second},
-    {"years", 31557600 * second},
-    {"year", 31557600 * second},
-    {"y", 31557600 * second},
+    {"days", 86400 * second}, {"day", 86400 * second}, {"d", 86400 * second},
+    {"weeks", 604800 * second}, {"week", 604800 * second}, {"w", 604800 * second},
+    {"months", 2629800 * second}, {"month", 2629800 * second}, {"M", 2629800 * second},
+    {"years", 31557600 * second}, {"year", 31557600 * second}, {"y", 31557600 * second},
 }};
 // clang-format on
 

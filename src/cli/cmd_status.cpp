@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
+#include "cli/selection.hpp"
 #include "cli/session_text.hpp"
 #include "cli/verb.hpp"
 
@@ -83,12 +84,8 @@ int cmd_status(Invocation& invocation) {
   CommandLine line(invocation, "status", "NAME",
                    "Shows one session: what systemd says of it now, and what the registry remembers.",
                    {"agentctl status web", "agentctl status --json web"});
-  std::string name;
-  line.app().add_option("NAME", name)->required()->type_name("");
-  line.parse();
+  const Session session = parse_one(line, invocation);
   Context& context = invocation.context();
-  Session session = find_session(context, name);
-  read_usage(context, session);
   print(invocation.globals().json ? to_json(session) + "\n" : format_status(context, session));
   return 0;
 }

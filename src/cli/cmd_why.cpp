@@ -5,6 +5,7 @@
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
+#include "cli/selection.hpp"
 #include "cli/session_text.hpp"
 #include "cli/verb.hpp"
 #include "domain/end_of_session.hpp"
@@ -63,12 +64,8 @@ int cmd_why(Invocation& invocation) {
   CommandLine line(invocation, "why", "NAME",
                    "Tells what ended a session, or why it is in its state, and what it said last.",
                    {"agentctl why web", "agentctl why --json web"});
-  std::string name;
-  line.app().add_option("NAME", name)->required()->type_name("");
-  line.parse();
+  const Session session = parse_one(line, invocation);
   Context& context = invocation.context();
-  Session session = find_session(context, name);
-  read_usage(context, session);
   print(invocation.globals().json ? why_json(context, session) : format_why(context, session));
   return 0;
 }

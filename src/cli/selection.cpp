@@ -4,6 +4,15 @@
 
 namespace agentctl {
 
+Session parse_one(CommandLine& line, Invocation& invocation) {
+  std::string name;
+  line.app().add_option("NAME", name)->required()->type_name("");
+  line.parse();
+  Session session = find_session(invocation.context(), name);
+  read_usage(invocation.context(), session);
+  return session;
+}
+
 Selection::Selection(CommandLine& line, std::string verb, All all)
     : verb_(std::move(verb)), options_(all == All::offered ? "-p, --group, --all" : "-p, --group") {
   line.app().add_option("NAME", names_)->type_name("");

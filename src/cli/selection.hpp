@@ -8,6 +8,9 @@
 
 namespace agentctl {
 
+/// Parses the line of a verb that is for one NAME, and gives that session with what it uses.
+Session parse_one(CommandLine& line, Invocation& invocation);
+
 /// The sessions that a verb is for: NAMEs, or all live ones of a project, a group, or with --all.
 class Selection {
  public:

@@ -97,8 +97,7 @@ Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& e
     return {State::lost, "the host or its user manager was shut down"};
   if (cut_short && evidence.job == ManagerJob::stop) return {State::stopped, "stopped with systemctl"};
   if (timed_out && (note ? !note->started_at : !has_limit(record))) return {State::failed, "did not start in time"};
-  if (timed_out && has_limit(record)) return {State::expired, limit_in_words(record, note) + " reached"};
-  if (evidence.service_result.empty() && note && reached_limit(record, *note))
+  if ((timed_out && has_limit(record)) || (evidence.service_result.empty() && note && reached_limit(record, *note)))
     return {State::expired, limit_in_words(record, note) + " reached"};
   // Only a stop is left that can time out, though its job could not be seen any more.
   if (timed_out) return {State::stopped, "stopped with systemctl"};

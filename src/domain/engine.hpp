@@ -40,7 +40,6 @@ struct UnitState {
 struct UnitDetails {
   UnitState state;
   std::string invocation_id;
-  pid_t main_pid = 0;
   std::string control_group;
   std::optional<TimePoint> active_since;
 };

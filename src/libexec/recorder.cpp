@@ -8,6 +8,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/system.hpp"
+#include "base/text.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
 #include "domain/restart.hpp"
@@ -77,9 +78,7 @@ ManagerJob job_of(const std::string& unit, ManagerScope scope) {
   ManagerJob job = ManagerJob::none;
   std::string_view left = jobs.text;
   while (!left.empty()) {
-    const auto newline = left.find('\n');
-    const std::string line = " " + std::string(left.substr(0, newline)) + " ";
-    left.remove_prefix(newline == std::string_view::npos ? left.size() : newline + 1);
+    const std::string line = " " + std::string(take_line(left)) + " ";
     const auto says = [&](std::string_view word) {
       return line.find(" " + std::string(word) + " ") != std::string::npos;
     };

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/text.hpp"
 #include "domain/naming.hpp"
 #include "domain/session_json.hpp"
 
@@ -12,13 +13,6 @@ namespace {
 
 constexpr std::string_view suffix = ".jsonl";
 constexpr std::size_t file_size_limit = 4 * record_size_limit;
-
-std::string_view take_line(std::string_view& text) {
-  const auto newline = text.find('\n');
-  const std::string_view line = text.substr(0, newline);
-  text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
-  return line;
-}
 
 std::size_t count_lines(std::string_view text) {
   std::size_t count = 0;
@@ -29,15 +23,10 @@ std::size_t count_lines(std::string_view text) {
   return count;
 }
 
-std::string reason_of(const Error& error) { return error.reason().empty() ? error.what() : error.reason(); }
-
 bool is_shard(std::string_view file) {
   return file.size() == 1 + suffix.size() && file.ends_with(suffix) &&
          name_shards.find(file.front()) != std::string_view::npos;
 }
-
-// Files of ours that are no records: a writer's temporary file.
-bool is_ours(std::string_view file) { return file.ends_with(".tmp"); }
 
 }  // namespace
 
@@ -67,7 +56,7 @@ std::string LiveRecords::read(char shard, LoadedRecords& loaded) const {
   try {
     return read_file(path(shard), file_size_limit).value_or("");
   } catch (const Error& error) {
-    loaded.troubles.push_back({path(shard), reason_of(error)});
+    loaded.troubles.push_back(trouble_with(path(shard), error));
     return {};
   }
 }
@@ -76,18 +65,16 @@ void LiveRecords::parse(char shard, std::string_view content, const Wanted& want
   for (int number = 1; !content.empty(); ++number) {
     const std::string_view line = take_line(content);
     if (const auto key = key_of(line); key && !wanted(*key)) continue;
-    const auto tell = [&](const std::string& reason) {
-      loaded.troubles.push_back({path(shard) + ":" + std::to_string(number), reason});
-    };
+    const auto place = [&] { return path(shard) + ":" + std::to_string(number); };
     try {
       Record record = parse_record(line);
       if (name_shard(record.request.name) != shard) {
-        tell("it belongs in another file");
+        loaded.troubles.push_back({place(), "it belongs in another file"});
       } else if (wanted({record.request.name, record.id})) {
         loaded.records.push_back(std::move(record));
       }
     } catch (const Error& error) {
-      tell(reason_of(error));
+      loaded.troubles.push_back(trouble_with(place(), error));
     }
   }
 }
@@ -104,7 +91,7 @@ LoadedRecords LiveRecords::load_all(const Wanted& wanted) const {
   try {
     files = list_directory(folder_);
   } catch (const Error& error) {
-    loaded.troubles.push_back({folder_, reason_of(error)});
+    loaded.troubles.push_back(trouble_with(folder_, error));
   }
   std::map<char, std::string> contents;
   std::size_t lines = 0;
@@ -112,7 +99,7 @@ LoadedRecords LiveRecords::load_all(const Wanted& wanted) const {
     if (is_shard(file)) {
       const std::string& content = contents[file.front()] = read(file.front(), loaded);
       lines += count_lines(content);
-    } else if (!is_ours(file)) {
+    } else if (!is_temporary_file(file)) {
       loaded.troubles.push_back({folder_ + "/" + file, "not a record of agentctl"});
     }
   }

@@ -34,9 +34,6 @@ std::optional<FileName> parse_file_name(std::string_view file) {
   return FileName{std::string(file.substr(0, dot)), std::string(file.substr(dot + 1))};
 }
 
-// Files of ours that are no records: a writer's temporary file.
-bool is_ours(std::string_view file) { return file.ends_with(".tmp"); }
-
 struct Candidate {
   std::string file;
   FileName name;
@@ -49,7 +46,7 @@ std::optional<Record> read_record(int folder, const std::string& file, const std
     if (!content) return std::nullopt;
     return parse_record(*content);
   } catch (const Error& error) {
-    troubles.push_back({path, error.reason().empty() ? error.what() : error.reason()});
+    troubles.push_back(trouble_with(path, error));
     return std::nullopt;
   }
 }
@@ -152,7 +149,7 @@ std::vector<Record> Registry::load_ended(const Wanted& wanted) {
   for (const std::string& file : files) {
     auto name = parse_file_name(file);
     if (!name) {
-      if (!is_ours(file)) tell_trouble(ended_folder_ + "/" + file, "not a record of agentctl");
+      if (!is_temporary_file(file)) tell_trouble(ended_folder_ + "/" + file, "not a record of agentctl");
     } else if (wanted(name->name, name->id)) {
       candidates.push_back({file, std::move(*name)});
     }

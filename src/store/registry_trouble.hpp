@@ -1,6 +1,9 @@
 #pragma once
 
 #include <string>
+#include <utility>
+
+#include "base/error.hpp"
 
 namespace agentctl {
 
@@ -9,5 +12,9 @@ struct RegistryTrouble {
   std::string path;
   std::string reason;
 };
+
+inline RegistryTrouble trouble_with(std::string path, const Error& error) {
+  return {std::move(path), error.reason().empty() ? error.what() : error.reason()};
+}
 
 }  // namespace agentctl

@@ -207,10 +207,8 @@ std::optional<UnitDetails> SystemdEngine::inspect(const std::string& unit) {
   if (const auto usec = properties.at("ActiveEnterTimestamp").get<std::uint64_t>(); usec > 0)
     details.active_since = TimePoint(microseconds(usec));
 
-  const bool service = unit.ends_with(".service");
-  properties = all(service ? "org.freedesktop.systemd1.Service" : "org.freedesktop.systemd1.Scope");
+  properties = all(unit.ends_with(".service") ? "org.freedesktop.systemd1.Service" : "org.freedesktop.systemd1.Scope");
   details.control_group = text("ControlGroup");
-  if (service) details.main_pid = static_cast<pid_t>(properties.at("MainPID").get<std::uint32_t>());
   return details;
 }
 

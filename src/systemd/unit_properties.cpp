@@ -66,21 +66,13 @@ struct ToText {
   std::string operator()(std::uint32_t value) const { return std::to_string(value); }
   std::string operator()(std::uint64_t value) const { return std::to_string(value); }
   std::string operator()(const std::string& value) const { return to_printable(value); }
-  std::string operator()(const std::vector<std::uint32_t>& values) const {
+  template <class Value>
+  std::string operator()(const std::vector<Value>& values) const {
     std::string text;
-    for (const std::uint32_t value : values) text += (text.empty() ? "" : " ") + std::to_string(value);
+    for (const Value& value : values) text += (text.empty() ? "" : " ") + (*this)(value);
     return text;
   }
-  std::string operator()(const std::vector<std::string>& values) const {
-    std::string text;
-    for (const std::string& value : values) text += (text.empty() ? "" : " ") + value;
-    return text;
-  }
-  std::string operator()(const ExitCodes& exit) const {
-    std::string text;
-    for (const std::int32_t code : exit.codes) text += (text.empty() ? "" : " ") + std::to_string(code);
-    return text;
-  }
+  std::string operator()(const ExitCodes& exit) const { return (*this)(exit.codes); }
   std::string operator()(const ExecLine& line) const { return quote_for_shell(line.argv); }
 };
 

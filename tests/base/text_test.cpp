@@ -9,6 +9,15 @@ namespace {
 
 using namespace std::string_literals;
 
+TEST(TakeLine, TakesOneAfterAnother) {
+  std::string_view text = "a\n\nb";
+  EXPECT_EQ(take_line(text), "a");
+  EXPECT_EQ(take_line(text), "");
+  EXPECT_EQ(take_line(text), "b");
+  EXPECT_EQ(text, "");
+  EXPECT_EQ(take_line(text), "");
+}
+
 TEST(Decimal, IsDigitsOnly) {
   EXPECT_EQ(parse_decimal("0"), 0);
   EXPECT_EQ(parse_decimal("0042"), 42);

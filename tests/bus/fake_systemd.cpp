@@ -326,8 +326,6 @@ void FakeSystemd::get_all(Exchange& exchange) {
     append_job(reply.get(), unit.job);
   } else {
     append_text(reply.get(), "ControlGroup", unit.control_group);
-    if (exchange.unit() == "org.freedesktop.systemd1.Service")
-      append_property(reply.get(), "MainPID", 'u', &unit.main_pid);
   }
   check_bus(::sd_bus_message_close_container(reply.get()), "close");
   send(reply);

@@ -26,7 +26,6 @@ struct FakeUnit {
   std::string active_state = "active";
   std::string sub_state = "running";
   std::string invocation_id = "0123456789abcdef0123456789abcdef";
-  std::uint32_t main_pid = 0;
   std::string control_group{};
   std::uint64_t active_since_usec = 0;
   std::uint32_t job = 0;

@@ -69,7 +69,6 @@ TEST_F(UnitStateTest, InspectTellsAllOfAService) {
   systemd_.set_unit({.name = "agentctl-web-1.service",
                      .description = "agentctl session abcdefghij: npm",
                      .invocation_id = "00ff123456789abcdef0123456789abc",
-                     .main_pid = 4711,
                      .control_group = "/agentctl.slice/agentctl-web-1.service",
                      .active_since_usec = 1'700'000'000'123'456});
   const auto details = engine_.inspect("agentctl-web-1.service");
@@ -77,7 +76,6 @@ TEST_F(UnitStateTest, InspectTellsAllOfAService) {
   EXPECT_EQ(details->state.unit, "agentctl-web-1.service");
   EXPECT_EQ(details->state.description, "agentctl session abcdefghij: npm");
   EXPECT_EQ(details->invocation_id, "00ff123456789abcdef0123456789abc");
-  EXPECT_EQ(details->main_pid, 4711);
   EXPECT_EQ(details->control_group, "/agentctl.slice/agentctl-web-1.service");
   EXPECT_EQ(details->active_since, TimePoint(microseconds(1'700'000'000'123'456)));
   const auto calls = systemd_.calls("GetAll");
@@ -87,11 +85,10 @@ TEST_F(UnitStateTest, InspectTellsAllOfAService) {
   EXPECT_EQ(calls[1].arguments, R"("org.freedesktop.systemd1.Service")");
 }
 
-TEST_F(UnitStateTest, InspectOfAScopeAsksForNoMainProcess) {
-  systemd_.set_unit({.name = "agentctl-shell.scope", .main_pid = 4711, .control_group = "/x"});
+TEST_F(UnitStateTest, InspectOfAScopeAsksForItAsAScope) {
+  systemd_.set_unit({.name = "agentctl-shell.scope", .control_group = "/x"});
   const auto details = engine_.inspect("agentctl-shell.scope");
   ASSERT_TRUE(details);
-  EXPECT_EQ(details->main_pid, 0);
   EXPECT_EQ(details->control_group, "/x");
   EXPECT_EQ(details->active_since, std::nullopt);
   EXPECT_EQ(systemd_.calls("GetAll").back().arguments, R"("org.freedesktop.systemd1.Scope")");
@@ -109,7 +106,7 @@ TEST_F(UnitStateTest, AUnitThatGoesBetweenTheTwoReadsOfInspectIsNoCrash) {
   });
   const auto details = engine_.inspect("agentctl-web.service");
   ASSERT_TRUE(details);
-  EXPECT_EQ(details->main_pid, 0);
+  EXPECT_EQ(details->control_group, "");
 }
 
 TEST_F(UnitStateTest, TheControlGroupIsComputedFromTheSliceUnderTheManagersOwn) {

@@ -83,11 +83,11 @@ TEST_F(UnitWatchTest, ManyChangesOfOneUnitAreOne) {
 }
 
 TEST_F(UnitWatchTest, AReloadIsAHintWhereTheUnitLivesOn) {
-  systemd_.set_unit({.name = "agentctl-a.service", .main_pid = 7});
+  systemd_.set_unit({.name = "agentctl-a.service", .control_group = "/a"});
   const auto watch = watch_quietly({"agentctl-a.service"});
   systemd_.reload();
   EXPECT_EQ(watch->next_change(patience), "agentctl-a.service");
-  EXPECT_EQ(engine_.inspect("agentctl-a.service").value().main_pid, 7);
+  EXPECT_EQ(engine_.inspect("agentctl-a.service").value().control_group, "/a");
 }
 
 TEST_F(UnitWatchTest, TheDeadlineEndsAWaitWithNothing) {

@@ -42,7 +42,6 @@ void FakeEngine::add_unit(const Record& record, Activity activity) {
   UnitDetails details;
   details.state = {.unit = record.unit, .description = unit_description(record), .activity = activity};
   details.invocation_id = "invocation-" + record.id;
-  details.main_pid = 4242;
   details.control_group = control_group(slice_name(record.request.project, record.request.name), record.unit);
   details.active_since = record.created_at;
   units[record.unit] = details;
