@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "domain/engine.hpp"
 #include "domain/environment.hpp"
@@ -23,7 +24,8 @@ struct Context {
   std::string cwd;          ///< the caller's
   int umask = 022;          ///< the caller's
   std::string boot_id;
-  std::string libexec_dir;  ///< where the session host and the recorder are
+  std::vector<std::string> configuration_files;  ///< those that come later are laid over those before
+  std::string libexec_dir;                       ///< where the session host and the recorder are
 };
 
 }  // namespace agentctl

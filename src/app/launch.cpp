@@ -7,6 +7,7 @@
 
 #include "app/command_lookup.hpp"
 #include "app/name_claim.hpp"
+#include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "app/wait.hpp"
 #include "base/error.hpp"
@@ -72,29 +73,14 @@ void identify_session(Environment& environment, const Record& record) {
 }
 
 // Thousands of units in one slice make each start several times slower.
-bool is_crowded(const Context& context, const std::string& project) {
+bool is_crowded(const Context& context, const SessionRequest& request) {
   constexpr std::size_t crowd = 200;
   try {
-    return !project.empty() && context.engine.units_in(project_slice(project)) >= crowd;
+    const bool is_spread = request.project.empty() && request.group.empty();
+    return !is_spread && context.engine.units_in(slice_name(request)) >= crowd;
   } catch (const Error&) {
     return false;  // without a systemd to ask, only --dry-run goes on
   }
-}
-
-UnitSpec make_spec(const Context& context, const Launch& launch) {
-  const Record& record = launch.record;
-  const std::string folder = context.runtime.folder(record.id);
-  return {.unit = record.unit,
-          .slice = slice_of(record),
-          .description = unit_description(record),
-          .kind = record.request.kind,
-          .host = {context.libexec_dir + "/session-host", folder},
-          .recorder = {context.libexec_dir + "/recorder", folder},
-          .process = 0,
-          .ttl = record.request.ttl,
-          .stop_timeout = record.request.stop_timeout,
-          .user = record.request.user,
-          .restart = record.request.restart};
 }
 
 // What -e was given, without the values: they may be secrets.
@@ -107,7 +93,42 @@ std::vector<std::string> variable_names(const std::vector<std::string>& variable
   return names;
 }
 
+// A limit that somebody set is no wish: asking for more is refused, not cut.
+void check_slots(const Context& context, const PoolRequest& pool) {
+  const PoolLimits limits = load_configuration(context).pools;
+  const int most = slots_for({.name = pool.name, .max = 0, .priority = 0}, limits);
+  if (pool.max <= most) return;
+  throw Error({.code = ErrorCode::usage,
+               .context = "invalid",
+               .object = "--max",
+               .reason = "pool '" + pool.name + "' has at most " + std::to_string(most) + " slots",
+               .hint = "\"pool_cap\" and \"pools\" in " + context.configuration_files.back()});
+}
+
 }  // namespace
+
+UnitSpec unit_spec(const Context& context, const Record& record) {
+  const std::string folder = context.runtime.folder(record.id);
+  const SessionRequest& request = record.request;
+  UnitSpec spec{.unit = record.unit,
+                .slice = slice_of(record),
+                .description = unit_description(record),
+                .kind = request.kind,
+                .host = {context.libexec_dir + "/session-host", folder},
+                .recorder = {context.libexec_dir + "/recorder", folder},
+                .processes = {},
+                .can_attach = request.adopted,
+                .ttl = request.ttl,
+                .stop_timeout = request.stop_timeout,
+                .user = request.user,
+                .restart = request.restart};
+  // No recorder runs after a scope. Where somebody waits for its end, and no agentctl is left to write it, this one
+  // looks.
+  const bool is_waited_for = !request.pool.name.empty() || !request.on_end.empty() || request.adopted;
+  if (request.kind == SessionKind::scope && is_waited_for)
+    spec.when_gone = "agentctl-reconcile@" + record.id + ".service";
+  return spec;
+}
 
 PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
   PreparedLaunch prepared;
@@ -133,7 +154,7 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
       find_command(request.command.front(), request.cwd, path != environment.end() ? path->second : "/usr/bin:/bin");
 
   record.unit = unit_name(request.name, request.kind);
-  if (is_crowded(context, request.project)) record.slice = crowded_project_slice(request.project, request.name);
+  if (is_crowded(context, request)) record.slice = crowded_slice(slice_name(request), request.name);
   record.scope = context.scope;
   record.request = std::move(request);
   record.created_by = context.asker;
@@ -144,7 +165,12 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
   prepared.launch.registry = context.registry.root();
   prepared.launch.umask = context.umask;
   prepared.existing = options.existing;
-  prepared.spec = make_spec(context, prepared.launch);
+  prepared.queue_timeout = options.queue_timeout;
+  if (!record.request.pool.name.empty()) {
+    check_slots(context, record.request.pool);
+    record.queued = options.queue ? Queued::by_anyone : Queued::by_asker;
+  }
+  prepared.spec = unit_spec(context, record);
   return prepared;
 }
 
@@ -163,20 +189,22 @@ void end_failed_start(Context& context, const PreparedLaunch& prepared, const St
                      ? "'" + host + "' cannot be executed: " + std::generic_category().message(errno)
                      : "systemd ended its start with '" + result.job_result + "'";
   }
-  context.registry.finish(record, end);
+  const bool ended = context.registry.finish(record, end);
   context.runtime.remove(record.id);
+  record.end = end;
+  if (ended) follow_end(context, record);
 }
 
 bool is_same_work(const SessionRequest& a, const SessionRequest& b) {
   return a.command == b.command && a.cwd == b.cwd && a.user == b.user;
 }
 
-std::variant<HeldLaunch, Session> claim_or_reuse(Context& context, const PreparedLaunch& prepared) {
-  if (prepared.existing != Existing::reuse) return claim_launch(context, prepared);
+std::variant<HeldLaunch, Session> claim_or_reuse(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
+  if (prepared.existing != Existing::reuse) return claim_launch(context, prepared, tick);
   for (;;) {
-    auto claim = try_claim(context, prepared);
+    auto claim = try_claim(context, prepared, tick);
     const auto* holder = std::get_if<Session>(&claim);
-    if (holder == nullptr) return claim;
+    if (holder == nullptr || holder->record.id == prepared.launch.record.id) return claim;
     const SessionRequest& wanted = prepared.launch.record.request;
     if (!is_same_work(wanted, holder->record.request))
       throw Error({.code = ErrorCode::conflict,
@@ -193,17 +221,17 @@ std::variant<HeldLaunch, Session> claim_or_reuse(Context& context, const Prepare
 
 }  // namespace
 
-Session start_session(Context& context, const PreparedLaunch& prepared) {
-  const Record& record = prepared.launch.record;
-  auto claim = claim_or_reuse(context, prepared);
-  if (auto* reused = std::get_if<Session>(&claim)) return std::move(*reused);
+Session start_session(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
+  Record record = prepared.launch.record;
+  auto claim = claim_or_reuse(context, prepared, tick);
+  if (auto* reused_or_queued = std::get_if<Session>(&claim)) return std::move(*reused_or_queued);
+  record.queued = Queued::no;
   std::optional<HeldLaunch> held = std::move(std::get<HeldLaunch>(claim));
   const StartResult result = start_claimed(context, record, prepared.spec);
   if (result.started) {
     // The host's note says all that is to be said of a session that has just started. It is gone when that was short.
     const auto note = context.runtime.note(record.id);
-    const UnitState unit{.unit = record.unit, .description = {}, .activity = Activity::active};
-    return note ? make_session(record, {.unit = unit}, note) : observe(context, record);
+    return note ? make_session(record, {.unit = Activity::active}, note) : observe(context, record);
   }
   // While the launch is held nobody else ends it.
   if (!context.registry.has_ended(record.request.name, record.id) && !inspect_unit(context, record))

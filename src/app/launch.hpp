@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/context.hpp"
+#include "app/wait.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {
@@ -20,6 +21,8 @@ struct LaunchOptions {
   SessionRequest request;
   std::vector<std::string> variables;  ///< -e, as given: "K=V" or "K"
   Existing existing = Existing::refuse;
+  bool queue = false;  ///< where there is no slot for it: leave it queued rather than wait
+  microseconds queue_timeout{60'000'000};
 };
 
 /// A launch that has been checked: everything that can be known before a unit exists is known, and nothing exists.
@@ -28,7 +31,11 @@ struct PreparedLaunch {
   UnitSpec spec;
   std::optional<uid_t> owner;  ///< of the runtime folder, when the session runs as another user
   Existing existing = Existing::refuse;
+  microseconds queue_timeout{};
 };
+
+/// What the engine is asked for, for this record.
+UnitSpec unit_spec(const Context& context, const Record& record);
 
 /// Checks the options and decides all of the session. Changes nothing. Throws Error.
 PreparedLaunch prepare_launch(const Context& context, LaunchOptions options);
@@ -36,10 +43,11 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options);
 /// Starts a prepared service session: the record, then the unit, then the manager's answer. Throws Error with 126 or
 /// 127 when the command could not be executed, {conflict} when its name is taken; both leave nothing behind but, for a
 /// command that was tried, the record of how it failed. The session has another id when one that lives is reused.
-Session start_session(Context& context, const PreparedLaunch& prepared);
+/// It is `queued` when it waits for a slot and was asked to; else this waits, at most the queue timeout.
+Session start_session(Context& context, const PreparedLaunch& prepared, const Tick& tick = {});
 
 /// Runs a prepared scope session around a child of this process, with this process's own streams and terminal, and
 /// returns how it ended.
-Session run_scope_session(Context& context, const PreparedLaunch& prepared);
+Session run_scope_session(Context& context, const PreparedLaunch& prepared, const Tick& tick = {});
 
 }  // namespace agentctl

@@ -163,7 +163,10 @@ void follow_log(Context& context, const Session& session, const LogOptions& opti
   require_log(session);
   LogFollower follower(context, session, options, sink);
   const auto watch = context.engine.watch({session.record.unit});
-  for (Session current = session; !is_terminal(current.state);) {
+  Session current = session;
+  if (current.state == State::queued)
+    current = wait_for_sessions(context, {session}, WaitFor::ready, std::nullopt).front();
+  while (!is_terminal(current.state)) {
     follower.follow_host(options);
     // Its host is done, or not there yet: the unit's next change tells what follows.
     watch->next_change(std::nullopt);

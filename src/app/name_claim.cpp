@@ -1,5 +1,6 @@
 #include "app/name_claim.hpp"
 
+#include "app/queue.hpp"
 #include "app/reconcile.hpp"
 #include "app/sessions.hpp"
 #include "app/stop.hpp"
@@ -18,13 +19,34 @@ Error cannot_start(const Record& record, const Error& error, const std::string& 
                 .hint = exists ? "agentctl status " + name : error.hint()});
 }
 
-// A unit whose record was lost can have it too; what it was asked for is in its launch.
-std::optional<Session> unrecorded_rival(Context& context, const Record& record) {
-  if (!has_rivals_of_other_names(record.request)) return std::nullopt;
-  for (Session& session : list_sessions(context, {}, Detail::records))
-    if (!session.recorded && rivalry_of(record.request, session.record.request) != Rivalry::none)
-      return std::move(session);
-  return std::nullopt;
+bool wants_more_than_a_name(const SessionRequest& request) {
+  return has_rivals_of_other_names(request) || !request.pool.name.empty();
+}
+
+// Whoever reads a launch does so when its turn has come.
+Launch as_started(Launch launch) {
+  launch.record.queued = Queued::no;
+  return launch;
+}
+
+// What anyone can start is stored before it can be found.
+void store_launch(Context& context, const PreparedLaunch& prepared) {
+  const Record& record = prepared.launch.record;
+  if (record.queued != Queued::by_anyone && !record.request.persist) return;
+  context.registry.store_launch(as_started(prepared.launch));
+}
+
+// A holder that turns out to be dead has its end written by observe(), and what it had is free.
+std::variant<Creation, Session> create(Context& context, const Record& record) {
+  const PoolLimits limits = record.request.pool.name.empty() ? PoolLimits{} : load_configuration(context).pools;
+  for (;;) {
+    const Creation creation = context.registry.create(record, limits);
+    if (!creation.rival) return creation;
+    Session session = observe(context, *creation.rival);
+    if (!is_terminal(session.state)) return session;
+    // If its end could not be written down, this says why.
+    if (!session.record.end) reconcile_record(context, *creation.rival);
+  }
 }
 
 void replace(Context& context, const Record& record, const Session& holder) {
@@ -56,53 +78,70 @@ Error is_taken(const Record& wanted, const Session& holder) {
                 .hint = "agentctl status " + name});
 }
 
-std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared) {
+std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
   const Record& record = prepared.launch.record;
   context.engine.connect();
   // The launch is held before the record can be seen: who finds the record knows whether its starter lives.
-  HeldLaunch held = context.runtime.create(prepared.launch, prepared.owner);
-  try {
-    // A holder that turns out to be dead has its end written by observe(), and what it had is free.
-    while (const auto holder = context.registry.create(record)) {
-      Session session = observe(context, *holder);
-      if (!is_terminal(session.state)) {
-        context.runtime.remove(record.id);
-        return session;
-      }
-      // If its end could not be written down, this says why.
-      if (!session.record.end) reconcile_record(context, *holder);
-    }
-    if (auto rival = unrecorded_rival(context, record)) {
-      context.registry.discard(record);
-      context.runtime.remove(record.id);
-      return std::move(*rival);
-    }
-  } catch (const Error& error) {
+  HeldLaunch held = context.runtime.create(as_started(prepared.launch), prepared.owner);
+  const auto take_back = [&] {
     context.runtime.remove(record.id);
+    context.registry.forget_launch(record.id);
+  };
+  Creation creation;
+  try {
+    // A unit whose record was lost can have it too; what it was asked for is in its launch.
+    if (wants_more_than_a_name(record.request)) restore_lost_records(context, context.engine.list());
+    store_launch(context, prepared);
+    auto created = create(context, record);
+    if (auto* holder = std::get_if<Session>(&created)) {
+      take_back();
+      return std::move(*holder);
+    }
+    creation = std::get<Creation>(std::move(created));
+  } catch (const Error& error) {
+    take_back();
     // All of it: it is a file of the registry that is in the way, and "Read-only file system" alone does not say which.
     throw cannot_start(record, error, error.what());
   }
-  return held;
+  if (!creation.queued) {
+    if (record.queued == Queued::by_anyone && !record.request.persist) context.registry.forget_launch(record.id);
+    return held;
+  }
+  if (record.queued == Queued::by_asker) {
+    wait_for_turn(context, prepared, prepared.queue_timeout, tick);
+    return held;
+  }
+  context.runtime.remove(record.id);
+  // Those that hold the slots may be dead, and whoever made room meanwhile found this launch held.
+  refresh_holders(context, record.request.pool.name);
+  start_waiting(context);
+  return find_by_record(context, record);
 }
 
-HeldLaunch claim_launch(Context& context, const PreparedLaunch& prepared) {
+std::variant<HeldLaunch, Session> claim_launch(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
   for (;;) {
-    auto claim = try_claim(context, prepared);
-    if (auto* held = std::get_if<HeldLaunch>(&claim)) return std::move(*held);
-    const Session& holder = std::get<Session>(claim);
-    if (prepared.existing != Existing::replace) throw is_taken(prepared.launch.record, holder);
-    replace(context, prepared.launch.record, holder);
+    auto claim = try_claim(context, prepared, tick);
+    const auto* holder = std::get_if<Session>(&claim);
+    if (holder == nullptr || holder->record.id == prepared.launch.record.id) return claim;
+    if (prepared.existing != Existing::replace) throw is_taken(prepared.launch.record, *holder);
+    replace(context, prepared.launch.record, *holder);
   }
 }
 
 StartResult start_claimed(Context& context, const Record& record, const UnitSpec& spec) {
   try {
-    return context.engine.start(spec);
+    try {
+      return context.engine.start(spec);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::conflict || !await_unloaded(context, spec.unit)) throw;
+      return context.engine.start(spec);
+    }
   } catch (const Error& error) {
     // A refusal has started nothing. A connection that broke in mid-call may have: reconcile will find out.
     if (error.code() != ErrorCode::unreachable) {
       context.registry.discard(record);
       context.runtime.remove(record.id);
+      use_room(context, {record});
     }
     throw cannot_start(record, error, error.reason());
   }

@@ -8,12 +8,14 @@
 
 namespace agentctl {
 
-/// Claims what only one session may have, its name first of all, and writes its launch and its record, in the order
-/// that lets nobody mistake it for an abandoned one. Else the live session that has it; then nothing is left behind.
-std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared);
+/// Claims what only one session may have, its name first of all, and a slot of its pool, and writes its launch and its
+/// record, in the order that lets nobody mistake it for an abandoned one. Waits for the slot when this agentctl is the
+/// one to start it. A session: the live one that has what this wants, and then nothing is left behind; or, with this
+/// launch's own id, this one, which is queued for anyone to start.
+std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared, const Tick& tick);
 
 /// The same; ends the other session first if it is to be replaced. Throws Error{conflict} with the evidence.
-HeldLaunch claim_launch(Context& context, const PreparedLaunch& prepared);
+std::variant<HeldLaunch, Session> claim_launch(Context& context, const PreparedLaunch& prepared, const Tick& tick);
 
 /// The refusal that names who has it, since when, and its state.
 Error is_taken(const Record& wanted, const Session& holder);

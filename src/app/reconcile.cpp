@@ -2,10 +2,12 @@
 
 #include <unordered_set>
 
+#include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
+#include "domain/restart.hpp"
 
 namespace agentctl {
 namespace {
@@ -73,13 +75,45 @@ void end_empty_scopes(Context& context, const std::vector<UnitState>& units) {
   context.engine.stop(empty);
 }
 
+// Who waited for its turn by itself has to be there when it comes.
+std::optional<End> reconcile_queued(Context& context, const Record& record) {
+  if (record.queued == Queued::by_anyone || context.runtime.starter_alive(record.id)) return std::nullopt;
+  End end;
+  end.state = State::cancelled;
+  end.reason = "the agentctl that waited for its turn is gone";
+  end.ended_at = now();
+  if (!context.registry.cancel(record, end)) return std::nullopt;
+  remove_folder(context, record.id);
+  return end;
+}
+
+// Whoever claimed it died before systemd had it: a host says that it has come up before it starts anything.
+bool never_began(Context& context, const Record& record) {
+  return !readable_note(context, record.id) && context.registry.stored_launch(record.id);
+}
+
+// What a reboot or logout has ended goes on, unless its time was up meanwhile.
+bool goes_on_after_reboot(Context& context, const Record& record, const End& lost) {
+  if (!record.request.persist || lost.state != State::lost) return false;
+  const auto limit = expiry(record, lost.started_at);
+  if (limit && *limit <= now()) return false;
+  return context.registry
+      .update(record.request.name, record.id,
+              [&](Record& stored) {
+                if (stored.queued == Queued::no && stored.boot_id == record.boot_id) queue_next_attempt(stored, lost);
+              })
+      .has_value();
+}
+
 }  // namespace
 
 std::optional<End> reconcile_record(Context& context, const Record& record) {
+  if (record.queued != Queued::no) return reconcile_queued(context, record);
   if (is_of_this_boot(context, record)) {
-    if (context.runtime.starter_alive(record.id)) return std::nullopt;
-    // The starter is dead, but its call may still be under way to systemd. Without its launch file a host that comes
-    // up now starts nothing; a unit that is there gets it back.
+    // A starter that is done has its unit, whose host may not have read the launch yet.
+    if (context.runtime.starter_alive(record.id) || inspect_unit(context, record)) return std::nullopt;
+    // One that died may have its call still under way to systemd. Without its launch file a host that comes up now
+    // starts nothing; a unit that is there gets it back.
     const bool withdrawn = context.runtime.withdraw(record.id);
     if (inspect_unit(context, record)) {
       if (withdrawn) context.runtime.give_back(record.id);
@@ -87,10 +121,20 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
     }
   }
   const bool same_boot = is_of_this_boot(context, record);
+  if (same_boot && never_began(context, record)) {
+    remove_folder(context, record.id);
+    context.registry.requeue(record);
+    use_room(context, {record});
+    return std::nullopt;
+  }
   const End end = end_without_recorder(record, readable_note(context, record.id), same_boot, context.boot_id);
+  if (!same_boot && goes_on_after_reboot(context, record, end)) return std::nullopt;
   if (!context.registry.finish(record, end)) return std::nullopt;
   remove_folder(context, record.id);
   context.engine.forget_time_limit(record.unit);
+  Record ended = record;
+  ended.end = end;
+  follow_end(context, ended);
   return end;
 }
 
@@ -112,13 +156,29 @@ Record rebuild_record(Context& context, const UnitState& unit) {
   return record;
 }
 
+std::vector<Record> restore_lost_records(Context& context, const std::vector<UnitState>& units) {
+  std::unordered_set<std::string> recorded;
+  for (const Record& record : context.registry.live()) recorded.insert(record.id);
+  std::vector<Record> restored;
+  for (const UnitState& unit : units) {
+    const auto id = id_from_description(unit.description);
+    if (!id || recorded.contains(*id)) continue;
+    const Record record = rebuild_record(context, unit);
+    // A unit can outlast its recorder by a moment.
+    if (context.registry.has_ended(record.request.name, *id)) continue;
+    if (!is_kept_here(context, *id) || !inspect_unit(context, record)) continue;
+    if (!context.registry.create(record).rival) restored.push_back(record);
+  }
+  return restored;
+}
+
 ReconcileReport reconcile(Context& context) {
   ReconcileReport report;
   const std::vector<UnitState> units = context.engine.list();
   end_empty_scopes(context, units);
   std::unordered_set<std::string> alive;
   for (const UnitState& unit : units)
-    if (const auto id = id_from_description(unit.description)) alive.insert(*id);
+    if (const auto id = id_from_description(unit.description); id && is_alive(unit.activity)) alive.insert(*id);
 
   std::unordered_set<std::string> recorded;
   for (const Record& record : context.registry.live()) {
@@ -129,19 +189,12 @@ ReconcileReport reconcile(Context& context) {
       report.ended.back().end = end;
     }
   }
-  for (const UnitState& unit : units) {
-    const auto id = id_from_description(unit.description);
-    if (!id || recorded.contains(*id)) continue;
-    const Record record = rebuild_record(context, unit);
-    // A unit can outlast its recorder by a moment.
-    if (context.registry.has_ended(record.request.name, *id)) continue;
-    if (!is_kept_here(context, *id) || !inspect_unit(context, record)) continue;
-    if (!context.registry.create(record)) report.restored.push_back(record);
-  }
+  report.restored = restore_lost_records(context, units);
   for (const std::string& id : context.runtime.ids()) {
     if (alive.contains(id) || recorded.contains(id) || !context.runtime.is_abandoned(id)) continue;
     if (remove_folder(context, id)) report.removed.push_back(id);
   }
+  report.started = start_waiting(context);
   return report;
 }
 

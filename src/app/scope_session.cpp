@@ -9,6 +9,7 @@
 
 #include "app/launch.hpp"
 #include "app/name_claim.hpp"
+#include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
 #include "domain/end_of_session.hpp"
@@ -159,12 +160,13 @@ void end_unit(Context& context, const Record& record) {
 }
 
 Session finish(Context& context, const Record& record, End end) {
-  context.registry.finish(record, end);
+  const bool is_ours = context.registry.finish(record, end);
   context.runtime.remove(record.id);
   Record ended = record;
   for (Record& stored : context.registry.by_name(record.request.name))
     if (stored.id == record.id) ended = std::move(stored);
   if (!ended.end) ended.end = std::move(end);
+  if (is_ours) follow_end(context, ended);
   return make_session(std::move(ended), {}, std::nullopt);
 }
 
@@ -186,14 +188,16 @@ End not_executed(const Launch& launch, int error_number) {
 
 }  // namespace
 
-Session run_scope_session(Context& context, const PreparedLaunch& prepared) {
+Session run_scope_session(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
   const Launch& launch = prepared.launch;
-  const Record& record = launch.record;
-  const HeldLaunch held = claim_launch(context, prepared);
+  Record record = launch.record;
+  // Nobody else could start it: it is never queued for anyone, so this is no session.
+  const HeldLaunch held = std::get<HeldLaunch>(claim_launch(context, prepared, tick));
+  record.queued = Queued::no;
   const HandledSignals signals;
   ScopeChild child(launch, signals);
   UnitSpec spec = prepared.spec;
-  spec.process = child.pid();
+  spec.processes = {child.pid()};
   const StartResult result = start_claimed(context, record, spec);
   if (!result.started) {
     const std::string reason = "systemd job result '" + result.job_result + "'";

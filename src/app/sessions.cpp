@@ -1,6 +1,7 @@
 #include "app/sessions.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 #include <unordered_map>
 #include <unordered_set>
@@ -33,11 +34,12 @@ std::optional<End> try_reconcile(Context& context, const Record& record) {
   }
 }
 
-Session view(Context& context, Record&& record, const std::optional<UnitState>& unit, bool recorded,
-             Detail detail = Detail::notes) {
+// Of the session, its record is there already.
+void view(Context& context, Session& session, std::optional<Activity> unit, bool recorded, Detail detail) {
+  Record& record = session.record;
   SessionEvidence evidence{.unit = unit, .starter_alive = false, .was_started = false, .recorded = recorded};
   const auto note = unit && detail == Detail::records ? std::nullopt : note_of(context, record);
-  if (!unit && !record.end) {
+  if (!unit && !record.end && record.queued != Queued::by_anyone) {
     evidence.starter_alive = context.runtime.starter_alive(record.id);
     evidence.was_started = note && note->started_at;
   }
@@ -48,10 +50,16 @@ Session view(Context& context, Record&& record, const std::optional<UnitState>& 
       // Somebody else wrote its end, or it lives after all.
       for (Record& stored : context.registry.by_name(record.request.name))
         if (stored.id == record.id) record = std::move(stored);
-      if (const auto details = inspect_unit(context, record)) evidence.unit = details->state;
+      if (const auto details = inspect_unit(context, record)) evidence.unit = details->state.activity;
     }
   }
-  return make_session(std::move(record), evidence, note);
+  complete(session, evidence, note);
+}
+
+Session view(Context& context, Record&& record, std::optional<Activity> unit, bool recorded) {
+  Session session(std::move(record));
+  view(context, session, unit, recorded, Detail::notes);
+  return session;
 }
 
 bool passes(const SessionFilter& filter, const Session& session) {
@@ -67,18 +75,24 @@ bool is_earlier(const Record& a, const Record& b) {
   return std::tie(a.created_at, a.id) < std::tie(b.created_at, b.id);
 }
 
-/// Records are large: what is sorted is where they are.
-struct LiveRecordsInOrder {
-  std::vector<Record> records;
-  std::vector<Record*> order;
-};
-
-LiveRecordsInOrder read_in_order(Registry& registry) {
-  LiveRecordsInOrder live{.records = registry.live(), .order = {}};
-  live.order.reserve(live.records.size());
-  for (Record& record : live.records) live.order.push_back(&record);
-  std::sort(live.order.begin(), live.order.end(), [](const Record* a, const Record* b) { return is_earlier(*a, *b); });
-  return live;
+// Oldest first. Sessions are large, so each is moved once, along the cycles of the permutation.
+void sort_sessions(std::vector<Session>& sessions) {
+  std::vector<std::size_t> order(sessions.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return is_earlier(sessions[a].record, sessions[b].record); });
+  for (std::size_t start = 0; start < order.size(); ++start) {
+    if (order[start] == start) continue;
+    Session first = std::move(sessions[start]);
+    std::size_t to = start;
+    for (std::size_t from = order[to]; from != start; from = order[to]) {
+      sessions[to] = std::move(sessions[from]);
+      order[to] = to;
+      to = from;
+    }
+    sessions[to] = std::move(first);
+    order[to] = to;
+  }
 }
 
 Error not_found(const std::string& name) {
@@ -106,10 +120,10 @@ std::optional<Session> find_by_name(Context& context, const std::string& name) {
   // No live record: a unit whose record was lost still is the live session of that name.
   for (const SessionKind kind : {SessionKind::service, SessionKind::scope}) {
     const auto details = context.engine.inspect(unit_name(name, kind));
-    if (!details) continue;
+    if (!details || !is_alive(details->state.activity)) continue;
     const auto id = id_from_description(details->state.description);
     if (id && !context.registry.has_ended(name, *id))
-      return view(context, rebuild_record(context, details->state), details->state, false);
+      return view(context, rebuild_record(context, details->state), details->state.activity, false);
   }
   if (records.empty()) return std::nullopt;
   return observe(context, preferred(records));
@@ -137,14 +151,26 @@ std::optional<Session> find_by_id(Context& context, const std::string& prefix) {
 std::optional<UnitDetails> inspect_unit(Context& context, const Record& record) {
   auto details = context.engine.inspect(record.unit);
   if (!details || id_from_description(details->state.description) != record.id) return std::nullopt;
-  if (details->state.activity == Activity::inactive || details->state.activity == Activity::failed) return std::nullopt;
+  if (!is_alive(details->state.activity)) return std::nullopt;
   return details;
+}
+
+bool await_unloaded(Context& context, const std::string& unit) {
+  constexpr microseconds limit = std::chrono::seconds(5);
+  const auto watch = context.engine.watch({unit});
+  while (watch->next_change(limit)) {
+    const auto details = context.engine.inspect(unit);
+    if (!details) return true;
+    if (is_alive(details->state.activity)) return false;
+  }
+  return false;
 }
 
 Session observe(Context& context, const Record& record) {
   if (record.end) return make_session(record, {}, std::nullopt);
   const auto details = inspect_unit(context, record);
-  Session session = view(context, Record(record), details ? std::optional(details->state) : std::nullopt, true);
+  Session session =
+      view(context, Record(record), details ? std::optional(details->state.activity) : std::nullopt, true);
   if (details && session.invocation_id.empty()) session.invocation_id = details->invocation_id;
   return session;
 }
@@ -159,22 +185,27 @@ Session find_by_record(Context& context, const Record& record) {
 std::vector<Session> list_sessions(Context& context, const SessionFilter& filter, Detail detail) {
   // Records are read while systemd answers. What is on one side only, because it began or ended between the two looks,
   // is looked at once more.
-  LiveRecordsInOrder live;
-  std::unordered_map<std::string, UnitState> units;
-  for (UnitState& unit : context.engine.list_while([&] { live = read_in_order(context.registry); }))
-    if (auto id = id_from_description(unit.description)) units.emplace(std::move(*id), std::move(unit));
-
   std::vector<Session> sessions;
-  sessions.reserve(live.order.size());
-  const auto add = [&](Session&& session) {
-    if (passes(filter, session)) sessions.push_back(std::move(session));
+  const auto read = [&] {
+    context.registry.for_each_live([&](std::size_t count) { sessions.reserve(count); },
+                                   [&](Record&& record) { sessions.emplace_back(std::move(record)); });
   };
-  for (Record* record : live.order) {
-    std::optional<UnitState> unit;
-    if (auto found = units.extract(record->id)) unit = std::move(found.mapped());
-    add(view(context, std::move(*record), unit, true, detail));
+  std::unordered_map<std::string, UnitState> units;
+  for (UnitState& unit : context.engine.list_while(read))
+    if (auto id = id_from_description(unit.description); id && is_alive(unit.activity))
+      units.emplace(std::move(*id), std::move(unit));
+
+  for (Session& session : sessions) {
+    std::optional<Activity> activity;
+    if (const auto unit = units.find(session.record.id); unit != units.end()) {
+      activity = unit->second.activity;
+      units.erase(unit);
+    }
+    view(context, session, activity, true, detail);
   }
-  const std::size_t in_order = sessions.size();
+  const auto add = [&](Record&& record, std::optional<Activity> unit, bool recorded) {
+    view(context, sessions.emplace_back(std::move(record)), unit, recorded, detail);
+  };
   const bool wants_ended = filter.ended || std::any_of(filter.states.begin(), filter.states.end(),
                                                        [](State state) { return is_terminal(state); });
   if (wants_ended) {
@@ -183,7 +214,7 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
     for (const Session& session : sessions) shown.insert(session.record.id);
     for (Record& record : context.registry.ended()) {
       units.erase(record.id);
-      if (!shown.contains(record.id)) add(make_session(std::move(record), {}, std::nullopt));
+      if (!shown.contains(record.id)) add(std::move(record), std::nullopt, true);
     }
   }
   for (const auto& entry : units) {
@@ -194,14 +225,13 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
     std::vector<Record> stored = context.registry.by_name(*name);
     const auto late = std::find_if(stored.begin(), stored.end(), [&](const Record& record) { return record.id == id; });
     if (late != stored.end()) {
-      add(view(context, std::move(*late), unit, true, detail));
+      add(std::move(*late), unit.activity, true);
     } else {
-      add(view(context, rebuild_record(context, unit), unit, false));
+      add(rebuild_record(context, unit), unit.activity, false);
     }
   }
-  if (sessions.size() > in_order)
-    std::sort(sessions.begin(), sessions.end(),
-              [](const Session& a, const Session& b) { return is_earlier(a.record, b.record); });
+  std::erase_if(sessions, [&](const Session& session) { return !passes(filter, session); });
+  sort_sessions(sessions);
   return sessions;
 }
 
@@ -245,6 +275,12 @@ Session await_end(Context& context, const Record& record) {
 }
 
 void require_live(const Session& session, const std::string& context) {
+  if (session.state == State::queued)
+    throw Error({.code = ErrorCode::conflict,
+                 .context = context,
+                 .object = session.record.request.name,
+                 .reason = "it has not started (queued)",
+                 .hint = "agentctl cancel " + session.record.request.name});
   if (!is_terminal(session.state)) return;
   throw Error({.code = ErrorCode::conflict,
                .context = context,

@@ -11,9 +11,9 @@ namespace agentctl {
 
 /// Which sessions are meant; empty fields do not restrict.
 struct SessionFilter {
-  std::string project;
-  std::string group;
-  std::vector<State> states;
+  std::string project{};
+  std::string group{};
+  std::vector<State> states{};
   bool ended = false;  ///< also those that have ended
 };
 
@@ -46,11 +46,16 @@ void read_usage(Context& context, Session& session);
 /// Waits until the record says how the session ended. For a session whose end is under way.
 Session await_end(Context& context, const Record& record);
 
-/// Throws Error{conflict} for a session that has ended: "cannot extend session 'web': it has ended (exited)".
+/// Throws Error{conflict} for a session that has ended, or not begun: "cannot extend session 'web': it has ended
+/// (exited)".
 void require_live(const Session& session, const std::string& context);
 
 /// The control group of a live session.
 std::string control_group_of(Context& context, const Session& session);
+
+/// Waits, a few seconds at most, until an ended unit is unloaded, so that its name can be used again: something can
+/// refer to it a moment longer. True when there was such a one and it is gone.
+bool await_unloaded(Context& context, const std::string& unit);
 
 /// The unit's details when it is this session's, and not a later one's of the same name.
 std::optional<UnitDetails> inspect_unit(Context& context, const Record& record);

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "app/launch.hpp"
+#include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "app/wait.hpp"
 #include "base/error.hpp"
@@ -90,6 +91,7 @@ Error cannot(const std::string& what, const Session& session, ErrorCode code, st
 
 Session restart_live(Context& context, const Session& session) {
   const Record& record = session.record;
+  require_live(session, "cannot restart session");
   if (record.request.kind == SessionKind::scope)
     throw cannot("restart", session, ErrorCode::failed, "a --scope session belongs to the terminal that started it",
                  "start it again there");
@@ -140,8 +142,17 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
   std::vector<StopOutcome> outcomes;
   std::vector<Session> live;
   std::vector<std::string> units;
-  for (const Session& session : sessions) {
+  // First what waits: none of it must start in the place of what is stopped.
+  const std::vector<Record> cancelled = cancel_queued(context, sessions, request);
+  for (const Session& given : sessions) {
     StopOutcome& outcome = outcomes.emplace_back();
+    const auto record = std::find_if(cancelled.begin(), cancelled.end(),
+                                     [&](const Record& other) { return other.id == given.record.id; });
+    if (record != cancelled.end()) {
+      outcome.session = make_session(*record, {}, std::nullopt);
+      continue;
+    }
+    const Session session = given.state == State::queued ? find_by_record(context, given.record) : given;
     outcome.session = session;
     outcome.had_ended = is_terminal(session.state);
     if (outcome.had_ended) continue;
@@ -153,11 +164,12 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
   }
   if (live.empty()) return outcomes;
 
-  context.engine.stop(options.slice.empty() ? units : std::vector{options.slice});
+  context.engine.stop(options.slices.empty() ? units : options.slices);
   const std::vector<Session> ended = await_stops(context, live, options);
   for (StopOutcome& outcome : outcomes) {
     for (const Session& session : ended)
       if (session.record.id == outcome.session.record.id) outcome.session = session;
+    if (outcome.session.state == State::cancelled) continue;
     if (!outcome.had_ended) explain_end(outcome.session, request);
     outcome.left = context.engine.processes(control_group_of(context, outcome.session)).size();
   }

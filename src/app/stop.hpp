@@ -13,7 +13,7 @@ struct StopOptions {
   std::string reason;
   Tick tick{};
   std::optional<microseconds> timeout{};  ///< from SIGTERM to SIGKILL; none: each session's own
-  std::string slice{};                    ///< that holds them all and nothing else: then one call to systemd will do
+  std::vector<std::string> slices{};      ///< that hold them all and nothing else: then one call for each will do
 };
 
 struct StopOutcome {

@@ -6,6 +6,7 @@
 #include "app/sessions.hpp"
 #include "base/error.hpp"
 #include "domain/end_of_session.hpp"
+#include "store/registry_watch.hpp"
 
 namespace agentctl {
 namespace {
@@ -29,6 +30,8 @@ bool is_awaited(const Session& session, WaitFor what) {
        .hint = "agentctl status " + names.substr(0, names.find(','))});
 }
 
+bool is_queued(const Session& session) { return session.state == State::queued; }
+
 }  // namespace
 
 std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
@@ -41,6 +44,9 @@ std::vector<Session> wait_for_sessions(Context& context, const std::vector<Sessi
   if (units.empty()) return current;
 
   const auto watch = context.engine.watch(units);
+  // What is queued has no unit that could tell.
+  std::optional<RegistryWatch> records;
+  if (std::any_of(current.begin(), current.end(), is_queued)) records.emplace(context.registry.root());
   const auto began = Clock::now();
   const microseconds limit = timeout.value_or(forever);
   const auto elapsed = [&] { return std::chrono::duration_cast<microseconds>(Clock::now() - began); };
@@ -53,6 +59,14 @@ std::vector<Session> wait_for_sessions(Context& context, const std::vector<Sessi
     std::optional<microseconds> left;
     if (limit != forever) left = std::max(microseconds(0), limit - waited);
     if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
+    if (records && std::any_of(current.begin(), current.end(), is_queued)) {
+      for (Session& session : current)
+        if (is_queued(session)) session = find_by_record(context, session.record);
+      if (!std::any_of(current.begin(), current.end(), is_queued)) continue;
+      if (due) give_up(current, what, limit);
+      if (!records->next_change(left) && tick) tick(elapsed(), current.size());
+      continue;
+    }
     if (const auto changed = watch->next_change(left)) {
       ++looks;
       for (Session& session : current)

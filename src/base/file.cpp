@@ -80,17 +80,32 @@ Fd open_directory(const std::string& path) { return Fd(retry_open(AT_FDCWD, path
 
 bool is_temporary_file(std::string_view name) { return name.ends_with(temporary_suffix); }
 
-void write_file(const std::string& path, std::string_view content, mode_t mode) {
+namespace {
+
+void replace_file(const std::string& path, std::string_view content, mode_t mode, bool durably) {
   const std::string temporary = path + "." + random_id(6) + std::string(temporary_suffix);
   Fd fd(retry_open(AT_FDCWD, temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
   if (!fd) throw system_error("cannot write", path, errno);
   try {
     write_all(fd.get(), content, path);
+    if (durably && ::fsync(fd.get()) < 0) throw system_error("cannot write", path, errno);
     if (::rename(temporary.c_str(), path.c_str()) < 0) throw system_error("cannot write", path, errno);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
+}
+
+}  // namespace
+
+void write_file(const std::string& path, std::string_view content, mode_t mode) {
+  replace_file(path, content, mode, false);
+}
+
+void write_file_durably(const std::string& path, std::string_view content) {
+  replace_file(path, content, 0600, true);
+  const std::string folder = path.substr(0, path.find_last_of('/'));
+  if (::fsync(open_directory(folder).get()) < 0) throw system_error("cannot write", path, errno);
 }
 
 void make_directories(const std::string& path, mode_t mode) {

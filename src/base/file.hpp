@@ -23,8 +23,11 @@ std::optional<std::string> read_file_at(int folder, const std::string& path, std
 Fd open_directory(const std::string& path);
 
 /// Replaces the file: writes `path`.<random>.tmp beside it, then renames, so that a reader sees the old or the new
-/// content and never a part. Not fsync'ed: it survives a crash of agentctl, not always a power cut.
+/// content and never a part. It survives a crash of agentctl, not always a power cut.
 void write_file(const std::string& path, std::string_view content, mode_t mode = 0600);
+
+/// The same, and returns only when a power cut would not undo it (fsync(2) of the file and of its folder).
+void write_file_durably(const std::string& path, std::string_view content);
 
 /// Whether it is named like one that write_file() has not renamed yet.
 bool is_temporary_file(std::string_view name);

@@ -14,18 +14,18 @@
 #include "base/text.hpp"
 
 namespace agentctl {
-namespace {
 
-// The files of /proc have no size, so read_file() does not serve them.
 std::string read_proc(const std::string& path, std::size_t limit) {
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string content(limit, '\0');
-  const ssize_t n = fd ? ::read(fd.get(), content.data(), content.size()) : 0;
-  content.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  std::string content;
+  std::array<char, 4096> chunk{};
+  while (fd && content.size() < limit) {
+    const ssize_t n = ::read(fd.get(), chunk.data(), std::min(chunk.size(), limit - content.size()));
+    if (n <= 0) break;
+    content.append(chunk.data(), static_cast<std::size_t>(n));
+  }
   return content;
 }
-
-}  // namespace
 
 std::string boot_id() {
   std::string id = read_proc("/proc/sys/kernel/random/boot_id", 64);

@@ -7,6 +7,10 @@
 
 namespace agentctl {
 
+/// A file of /proc, at most so many bytes of it; empty when it cannot be read. Such files have no size, so read_file()
+/// does not serve them.
+std::string read_proc(const std::string& path, std::size_t limit);
+
 /// The kernel's boot ID, 32 hexadecimal digits as systemd writes it (sd_id128_get_boot(3)); empty when unreadable.
 std::string boot_id();
 

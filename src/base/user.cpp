@@ -1,6 +1,9 @@
 #include "base/user.hpp"
 
 #include <pwd.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include "base/text.hpp"
 
@@ -25,6 +28,11 @@ std::optional<User> find_user(const std::string& name_or_uid) {
   const auto number = parse_decimal(name_or_uid);
   if (!number || *number > 0xfffffffe) return std::nullopt;
   return find_user(static_cast<uid_t>(*number));
+}
+
+std::string user_runtime_dir() {
+  const char* given = ::getenv("XDG_RUNTIME_DIR");
+  return given != nullptr && given[0] == '/' ? given : "/run/user/" + std::to_string(::getuid());
 }
 
 std::string user_name(uid_t uid) {

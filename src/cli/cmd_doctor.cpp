@@ -5,6 +5,7 @@
 #include "app/doctor.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
+#include "base/user.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"

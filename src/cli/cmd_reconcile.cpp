@@ -14,6 +14,7 @@ std::string text_of(const ReconcileReport& report) {
     text += record.request.name + ": " + to_string(record.end->state) + ", " + record.end->reason + "\n";
   for (const Record& record : report.restored) text += record.request.name + ": its lost record was written again\n";
   for (const std::string& id : report.removed) text += id + ": removed what a killed agentctl left behind\n";
+  for (const Record& record : report.started) text += record.request.name + ": started, its turn had come\n";
   return text.empty() ? "nothing to repair\n" : text;
 }
 
@@ -25,8 +26,10 @@ std::string json_of(const ReconcileReport& report) {
   };
   boost::json::array removed;
   for (const std::string& id : report.removed) removed.emplace_back(id);
-  return boost::json::serialize(boost::json::object{
-             {"ended", names(report.ended)}, {"restored", names(report.restored)}, {"removed", removed}}) +
+  return boost::json::serialize(boost::json::object{{"ended", names(report.ended)},
+                                                    {"restored", names(report.restored)},
+                                                    {"removed", removed},
+                                                    {"started", names(report.started)}}) +
          "\n";
 }
 

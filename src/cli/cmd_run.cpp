@@ -17,6 +17,7 @@
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
 #include "cli/waiting.hpp"
+#include "domain/configuration.hpp"
 #include "systemd/unit_properties.hpp"
 
 namespace agentctl {
@@ -29,6 +30,9 @@ struct RunOptions {
   std::string restart;
   std::string restart_limit;
   std::vector<std::string> no_restart_on;
+  std::string pool_max;
+  std::string priority;
+  std::optional<microseconds> queue_timeout;
   std::optional<microseconds> restart_delay;
   std::optional<microseconds> restart_max_delay;
   std::optional<microseconds> restart_early;
@@ -66,6 +70,15 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
       ->type_name("N");
   each(app.add_option("--no-restart-on", options.no_restart_on, "an exit code that parks it at once (default: 78)"),
        "CODE");
+  app.add_option("--pool", request.pool.name, "take a slot of this pool; wait for one when all are taken")
+      ->type_name("POOL");
+  app.add_option("--max", options.pool_max, "slots of the pool (default: as configured, else 10)")->type_name("N");
+  app.add_option("--priority", options.priority, "place in line: -100 to 100, the higher goes first (default: 0)")
+      ->type_name("N");
+  app.add_flag("--queue", options.launch.queue, "do not wait for a slot: return, and let it start when one comes free");
+  line.add_span("--queue-timeout", options.queue_timeout, "wait no longer for a slot (default: 1min)");
+  app.add_flag("--persist", request.persist, "start it again after a reboot or logout");
+  app.add_option("--on-end", request.on_end, "run this with sh when it has ended")->type_name("COMMAND");
   app.add_option("--exclusive", request.exclusive, "a key that only one live session may have")->type_name("KEY");
   app.add_option("--source", request.source, "one live session for each source and project")->type_name("LABEL");
   app.add_flag("--reuse", options.reuse, "give the one that has the name or key, if it is the same command");
@@ -98,6 +111,27 @@ RestartRules restart_rules(const RunOptions& options) {
   return rules;
 }
 
+void take_pool_options(RunOptions& options) {
+  PoolRequest& pool = options.launch.request.pool;
+  if (!options.pool_max.empty()) {
+    pool.max = static_cast<int>(parse_number("run", "--max", options.pool_max, max_pool_slots));
+    if (pool.max == 0) throw usage_error("run", "--max takes a number from 1 on");
+  }
+  if (!options.priority.empty()) {
+    const bool below = options.priority.starts_with('-');
+    const auto number =
+        static_cast<int>(parse_number("run", "--priority", options.priority.substr(below ? 1 : 0), highest_priority));
+    pool.priority = below ? -number : number;
+  }
+  if (pool.name.empty() && (options.launch.queue || options.queue_timeout))
+    throw usage_error("run", "--queue and --queue-timeout need --pool");
+  if (options.launch.queue && options.queue_timeout)
+    throw usage_error("run", "--queue and --queue-timeout exclude each other");
+  if (options.launch.queue && options.scope)
+    throw usage_error("run", "--queue and --scope exclude each other: nobody else could start it in this terminal");
+  options.launch.queue_timeout = options.queue_timeout.value_or(options.launch.queue_timeout);
+}
+
 RunOptions parse(Invocation& invocation) {
   CommandLine line(invocation, "run", "[OPTIONS] [--] COMMAND [ARG...]",
                    "Starts COMMAND as a session: one transient systemd unit, which goes on without you.",
@@ -124,6 +158,7 @@ RunOptions parse(Invocation& invocation) {
   request.kind = options.scope ? SessionKind::scope : SessionKind::service;
   if (stop_timeout) request.stop_timeout = *stop_timeout;
   request.restart = restart_rules(options);
+  take_pool_options(options);
   for (const std::string& label : options.labels) {
     const auto equals = label.find('=');
     if (equals == std::string::npos) throw usage_error("run", "--label takes K=V, not '" + to_printable(label) + "'");
@@ -170,8 +205,14 @@ void announce(const Session& session, bool reused, bool json) {
   } else if (!stdout_is_terminal()) {
     print(name + "\n");
   } else {
-    print(paint(name, Color::bold) + (reused ? " lives already\n" : " started\n") +
-          paint("agentctl logs -f " + name + "   agentctl status " + name + "   agentctl stop " + name, Color::dim) +
+    const bool queued = session.state == State::queued;
+    print(paint(name, Color::bold) +
+          (queued   ? " is queued\n"
+           : reused ? " lives already\n"
+                    : " started\n") +
+          paint((queued ? "agentctl why " + name + "   agentctl cancel " + name
+                        : "agentctl logs -f " + name + "   agentctl status " + name + "   agentctl stop " + name),
+                Color::dim) +
           "\n");
   }
 }
@@ -206,8 +247,10 @@ int cmd_run(Invocation& invocation) {
     return 0;
   }
   try {
-    if (options.scope) return exit_status_of(run_scope_session(context, prepared));
-    const Session session = start_session(context, prepared);
+    Waiting waiting("waiting for a slot of pool " + prepared.launch.record.request.pool.name);
+    if (options.scope) return exit_status_of(run_scope_session(context, prepared, waiting.tick()));
+    const Session session = start_session(context, prepared, waiting.tick());
+    waiting.done();
     warn_of_logout(context);
     if (options.wait || options.follow) return run_foreground(invocation, options, session);
     announce(session, session.record.id != prepared.launch.record.id, invocation.globals().json);

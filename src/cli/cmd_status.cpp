@@ -39,7 +39,8 @@ std::string processes(Context& context, const Session& session) {
 std::string see_also(const Session& session) {
   const std::string user = session.record.scope == ManagerScope::user ? "--user " : "";
   std::string text;
-  if (!is_terminal(session.state)) text += field("see also", "systemctl " + user + "status " + session.record.unit);
+  if (!is_terminal(session.state) && session.state != State::queued)
+    text += field("see also", "systemctl " + user + "status " + session.record.unit);
   if (session.record.request.kind == SessionKind::service)
     text += field(text.empty() ? "see also" : "", "journalctl " + user + "-u " + session.record.unit);
   return text;
@@ -69,10 +70,11 @@ std::string format_status(Context& context, const Session& session) {
   std::string ports;
   for (const std::uint16_t port : request.ports) ports += (ports.empty() ? "" : " ") + std::to_string(port);
   text += field("ports", ports);
+  text += queue_place(context, session);
   text += times(session);
   if (record.attempt > 1) text += field("attempt", std::to_string(record.attempt) + until_attempt(session));
   text += field("resources", resources(session.usage));
-  if (!is_terminal(session.state)) text += processes(context, session);
+  if (!is_terminal(session.state) && session.state != State::queued) text += processes(context, session);
   if (session.log_lost > 0) text += field("lost lines", std::to_string(session.log_lost));
   text += see_also(session);
   return text + last_output(context, session);

@@ -5,7 +5,6 @@
 #include "cli/selection.hpp"
 #include "cli/verb.hpp"
 #include "cli/waiting.hpp"
-#include "domain/naming.hpp"
 
 namespace agentctl {
 namespace {
@@ -33,7 +32,7 @@ int cmd_stop(Invocation& invocation) {
 
   Context& context = invocation.context();
   const std::vector<Session> sessions = selection.find(context);
-  if (!selection.whole_project().empty()) options.slice = project_slice(selection.whole_project());
+  options.slices = selection.whole_slices(sessions);
   Waiting waiting("stopping");
   options.tick = waiting.tick();
   const std::vector<StopOutcome> outcomes = stop_sessions(context, sessions, options);

@@ -42,6 +42,7 @@ std::string format_why(Context& context, const Session& session) {
   std::string text = headline(session, now());
   if (session.ended_at)
     text += field("ended", format_local(*session.ended_at) + ran_for(session.started_at, session.ended_at));
+  text += queue_place(context, session);
   text += field("exit", exit_in_words(session.exit));
   text += field("stopped by", stopped_by(session));
   text += field("resources", resources(session.usage));

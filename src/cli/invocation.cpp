@@ -10,6 +10,7 @@
 #include "base/system.hpp"
 #include "base/user.hpp"
 #include "cli/print.hpp"
+#include "domain/configuration.hpp"
 #include "domain/naming.hpp"
 #include "systemd/journal.hpp"
 #include "systemd/systemd_engine.hpp"
@@ -69,6 +70,8 @@ struct Invocation::Parts {
                 .cwd = current_folder(),
                 .umask = own_umask(),
                 .boot_id = boot_id(),
+                .configuration_files =
+                    configuration_files(scope, home_of_user(environment), ::getenv("XDG_CONFIG_HOME")),
                 .libexec_dir = libexec_dir()} {}
 
   SystemdEngine engine;
@@ -96,11 +99,6 @@ void Invocation::warn_of_troubles() {
   if (!parts_) return;
   for (const RegistryTrouble& trouble : parts_->registry.troubles())
     print_warning("cannot use '" + trouble.path + "': " + trouble.reason);
-}
-
-std::string user_runtime_dir() {
-  const char* given = ::getenv("XDG_RUNTIME_DIR");
-  return given != nullptr && given[0] == '/' ? given : "/run/user/" + std::to_string(::getuid());
 }
 
 std::string libexec_dir() { return AGENTCTL_LIBEXEC_DIR; }

@@ -24,6 +24,8 @@ class Invocation {
   ~Invocation();
 
   const std::vector<std::string>& arguments() const { return arguments_; }
+  /// For a verb that has verbs of its own.
+  void drop_first_argument() { arguments_.erase(arguments_.begin()); }
   GlobalOptions& globals() { return globals_; }
   const GlobalOptions& globals() const { return globals_; }
 
@@ -40,9 +42,6 @@ class Invocation {
   GlobalOptions globals_;
   std::unique_ptr<Parts> parts_;
 };
-
-/// The user's XDG_RUNTIME_DIR; /run/user/UID where the variable is not set (sudo, cron, agents' cleaned environments).
-std::string user_runtime_dir();
 
 /// Where the session host and the recorder are: fixed when agentctl was built.
 std::string libexec_dir();

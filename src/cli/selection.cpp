@@ -1,6 +1,9 @@
 #include "cli/selection.hpp"
 
 #include <algorithm>
+#include <set>
+
+#include "domain/naming.hpp"
 
 namespace agentctl {
 
@@ -32,6 +35,15 @@ std::vector<Session> Selection::find(Context& context) const {
   std::vector<Session> sessions = list_sessions(context, filter_);
   std::reverse(sessions.begin(), sessions.end());
   return sessions;
+}
+
+std::vector<std::string> Selection::whole_slices(const std::vector<Session>& sessions) const {
+  if (!filter_.project.empty() && filter_.group.empty()) return {project_slice(filter_.project)};
+  std::set<std::string> slices;
+  if (!filter_.group.empty())
+    for (const Session& session : sessions)
+      slices.insert(group_slice(session.record.request.project, session.record.request.group));
+  return {slices.begin(), slices.end()};
 }
 
 std::string Selection::description() const {

@@ -20,8 +20,8 @@ class Selection {
   /// After parsing. In the order given, or the newest first. Throws Error{usage} when none or both were asked for.
   std::vector<Session> find(Context& context) const;
 
-  /// The project, when it is all of it that is meant.
-  std::string whole_project() const { return filter_.group.empty() ? filter_.project : ""; }
+  /// The slices that hold these sessions and nothing else, when a whole project or group is meant; else nothing.
+  std::vector<std::string> whole_slices(const std::vector<Session>& sessions) const;
 
   /// For people: "web ..." or "project shop".
   std::string description() const;

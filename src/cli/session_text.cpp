@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/logs.hpp"
+#include "app/queue.hpp"
 #include "base/text.hpp"
 #include "cli/log_printer.hpp"
 #include "cli/print.hpp"
@@ -59,6 +60,16 @@ std::vector<std::string> last_lines(Context& context, const Session& session) {
     if (const auto* line = std::get_if<LogLine>(&item)) lines.emplace_back(line->text);
   });
   return lines;
+}
+
+std::string queue_place(Context& context, const Session& session) {
+  const Record& record = session.record;
+  const PoolRequest& pool = record.request.pool;
+  std::string text =
+      field("pool", pool.priority == 0 ? pool.name : pool.name + ", priority " + std::to_string(pool.priority));
+  if (record.flow) text += field("flow", record.flow->flow + ", step " + record.flow->step);
+  if (session.state == State::queued) text += field("waits", why_queued(context, record));
+  return text;
 }
 
 std::string last_output(Context& context, const Session& session) {

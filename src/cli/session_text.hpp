@@ -27,6 +27,9 @@ std::string stopped_by(const Session& session);
 std::vector<std::string> last_lines(Context& context, const Session& session);
 
 /// The same under a title, fit for a terminal.
+/// The pool and the flow of a session, and for a queued one what it waits for.
+std::string queue_place(Context& context, const Session& session);
+
 std::string last_output(Context& context, const Session& session);
 
 }  // namespace agentctl

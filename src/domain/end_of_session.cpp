@@ -144,6 +144,8 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
     // Who asked wrote that down first, and now the unit is gone: nothing else need say so.
     end.state = State::stopped;
     end.reason = asked_by(*record.stop);
+  } else if (record.request.adopted) {
+    end.reason = "it has ended, and only its parent knows how: it was adopted";
   } else if (note && note->started_at) {
     end.reason = "its unit is gone and no recorder could say how it ended";
   } else {
@@ -164,6 +166,7 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
 std::optional<TimePoint> expiry(const Record& record, const std::optional<TimePoint>& started_at) {
   if (record.expires_at) return record.expires_at;
   if (!has_limit(record)) return std::nullopt;
+  if (record.queued != Queued::no && !record.first_started_at) return std::nullopt;
   return record.first_started_at.value_or(started_at.value_or(record.created_at)) + *record.request.ttl;
 }
 

@@ -20,14 +20,21 @@ struct UnitSpec {
   SessionKind kind = SessionKind::service;
   std::vector<std::string> host;      ///< service: command line of the session host, absolute path first
   std::vector<std::string> recorder;  ///< service: run when the unit has ended
-  pid_t process = 0;                  ///< scope: the process to put into it
+  std::vector<pid_t> processes;       ///< scope: what to put into it
+  bool can_attach = false;            ///< scope: attach() will put more into it
   std::optional<microseconds> ttl;
   microseconds stop_timeout{};
   std::string user;
   RestartRules restart{};
+  std::string when_gone{};  ///< a unit to start when this one has ended; empty: none
 };
 
 enum class Activity { inactive, activating, active, deactivating, failed, restarting };
+
+/// One that has ended can still be loaded, while something refers to it.
+constexpr bool is_alive(Activity activity) noexcept {
+  return activity != Activity::inactive && activity != Activity::failed;
+}
 
 /// One unit as the engine sees it now.
 struct UnitState {
@@ -42,6 +49,15 @@ struct UnitDetails {
   std::string invocation_id;
   std::string control_group;
   std::optional<TimePoint> active_since;
+};
+
+/// A short program beside a session: what --on-end asks for.
+struct HelperSpec {
+  std::string unit;
+  std::string description;
+  std::vector<std::string> command;  ///< absolute path first
+  std::string user;                  ///< empty: the manager's own
+  microseconds limit{};
 };
 
 /// How a start or restart ended.
@@ -75,6 +91,10 @@ class Engine {
   /// {unreachable}, {not_permitted}.
   virtual StartResult start(const UnitSpec& spec) = 0;
 
+  /// The same, and returns when the engine has taken the request: how it ends is the session's own affair.
+  virtual void request_start(const UnitSpec& spec) = 0;
+  virtual void request_helper(const HelperSpec& spec) = 0;
+
   /// All loaded units of agentctl. `meanwhile` runs, once, while the answer is under way.
   virtual std::vector<UnitState> list_while(const std::function<void()>& meanwhile) = 0;
   std::vector<UnitState> list() {
@@ -96,7 +116,11 @@ class Engine {
   virtual void persist_time_limit(const std::string& unit, microseconds since_start) = 0;
   virtual void forget_time_limit(const std::string& unit) = 0;
 
+  /// Without units: all of agentctl's, as their jobs begin and end.
   virtual std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& units) = 0;
+
+  /// Puts more processes into a live scope that can_attach.
+  virtual void attach(const std::string& unit, const std::vector<pid_t>& processes) = 0;
 
   /// What the processes of a unit use now, from its control group.
   virtual Usage usage(const std::string& control_group) = 0;

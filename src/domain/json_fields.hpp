@@ -120,6 +120,12 @@ std::optional<Integer> narrow(std::optional<std::int64_t> number) {
 
 json::value parse_object(std::string_view text, json::storage_ptr storage);
 
+json::object asker_object(const Asker& asker);
+Asker parse_asker(const json::object& object);
+
+json::object stop_object(const StopRequest& stop);
+StopRequest parse_stop(const json::object& object);
+
 json::object record_object(const Record& record);
 Record parse_record_object(const json::object& object);
 

@@ -84,25 +84,30 @@ std::string project_slice(std::string_view project) {
   return std::string(prefix) + escape_for_unit(project) + ".slice";
 }
 
-std::string crowded_project_slice(std::string_view project, std::string_view name) {
-  return std::string(prefix).append(escape_for_unit(project)).append({'-', '_', name_shard(name)}) + ".slice";
+// A word that people choose begins with a letter or digit, so "_" is none.
+std::string group_slice(std::string_view project, std::string_view group) {
+  return std::string(prefix) + (project.empty() ? "_" : escape_for_unit(project)) + "-" + escape_for_unit(group) +
+         ".slice";
+}
+
+std::string crowded_slice(std::string_view slice, std::string_view name) {
+  slice.remove_suffix(std::string_view(".slice").size());
+  return std::string(slice).append({'-', '_', name_shard(name)}) + ".slice";
 }
 
 char name_shard(std::string_view name) { return name_shards[hash(name) % name_shards.size()]; }
 
-std::string slice_name(std::string_view project, std::string_view name) {
-  if (!project.empty()) return project_slice(project);
-  // A project begins with a letter or digit, so "_" cannot be one.
-  return std::string(prefix).append({'_', name_shard(name)}) + ".slice";
+std::string slice_name(const SessionRequest& request) {
+  if (!request.group.empty()) return group_slice(request.project, request.group);
+  if (!request.project.empty()) return project_slice(request.project);
+  return std::string(prefix).append({'_', name_shard(request.name)}) + ".slice";
 }
 
 bool is_slice_name(std::string_view slice) {
   return slice.starts_with(prefix) && slice.ends_with(".slice") && slice.find('/') == std::string_view::npos;
 }
 
-std::string slice_of(const Record& record) {
-  return record.slice.empty() ? slice_name(record.request.project, record.request.name) : record.slice;
-}
+std::string slice_of(const Record& record) { return record.slice.empty() ? slice_name(record.request) : record.slice; }
 
 std::string unit_description(const Record& record) {
   const std::string program = record.request.command.empty() ? "" : base_name(record.request.command.front());

@@ -29,16 +29,17 @@ inline constexpr std::string_view name_shards = "0123456789abcdef";
 /// The shard of a name, by a hash of it: what would be slow with thousands of sessions is spread over these 16.
 char name_shard(std::string_view name);
 
-/// The slice of a session. Thousands of units in one slice make each start several times slower, so sessions without a
-/// project are in the slice of their shard. A project's name is escaped as systemd-escape(1) does,
-/// because "-" makes a slice the child of another.
-std::string slice_name(std::string_view project, std::string_view name);
-
-/// The slice that holds all sessions of a project.
+/// The slice that holds all sessions of a project, of a group in it, or of a group without a project; systemd ends what
+/// is in it in one call. Names are escaped as systemd-escape(1) does, because "-" makes a slice the child of another.
 std::string project_slice(std::string_view project);
+std::string group_slice(std::string_view project, std::string_view group);
 
-/// A slice in that of the project, for when there are hundreds.
-std::string crowded_project_slice(std::string_view project, std::string_view name);
+/// The slice of a session: its group's, else its project's. Thousands of units in one slice make each start several
+/// times slower, so sessions that have neither are in the slice of their shard.
+std::string slice_name(const SessionRequest& request);
+
+/// A slice in that one, for when there are hundreds.
+std::string crowded_slice(std::string_view slice, std::string_view name);
 
 /// Whether it is one of those: nothing else is a name of a control group.
 bool is_slice_name(std::string_view slice);

@@ -53,6 +53,16 @@ void check_labels(const std::map<std::string, std::string>& labels) {
   }
 }
 
+void check_pool(const SessionRequest& request) {
+  const PoolRequest& pool = request.pool;
+  check_word("--pool", pool.name);
+  if (pool.name.empty() && pool != PoolRequest{})
+    refuse(pool.max != 0 ? "--max" : "--priority", "needs a pool", "--pool NAME");
+  if (pool.max < 0) refuse("--max", "must be at least 1");
+  if (pool.priority < lowest_priority || pool.priority > highest_priority)
+    refuse("--priority", "must be from " + std::to_string(lowest_priority) + " to " + std::to_string(highest_priority));
+}
+
 void check_restart(const RestartRules& rules, SessionKind kind) {
   if (rules == RestartRules{}) return;
   if (rules.policy == RestartPolicy::no)
@@ -103,6 +113,11 @@ void check_request(const SessionRequest& request) {
   if (request.ports.size() > max_ports) refuse("--port", "at most " + std::to_string(max_ports) + " ports");
   if (request.ttl && request.ttl->count() <= 0) refuse("--ttl", "must be longer than 0", "--ttl 15min, or infinity");
   check_restart(request.restart, request.kind);
+  check_pool(request);
+  if (request.on_end.size() > max_shell_command || request.on_end.find('\0') != std::string::npos)
+    refuse("--on-end", "must be at most " + std::to_string(max_shell_command) + " bytes", "put it into a script");
+  if (request.persist && request.kind == SessionKind::scope)
+    refuse("--persist", "a --scope session lives with this terminal", "leave out --scope");
   if (request.kind == SessionKind::scope && !request.user.empty())
     refuse("--uid", "a --scope session runs as the caller", "leave out --scope, or use sudo -u " + request.user);
   if (request.kind == SessionKind::scope && (!request.stdout_file.empty() || !request.stderr_file.empty()))

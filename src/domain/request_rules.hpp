@@ -17,6 +17,7 @@ bool is_valid_word(std::string_view text);
 inline constexpr std::size_t max_ports = 20;
 inline constexpr std::size_t max_labels = 64;
 inline constexpr std::size_t max_codes = 32;
+inline constexpr std::size_t max_shell_command = 4096;
 inline constexpr std::size_t max_text = 256;  ///< bytes of an agent, a work item or a label's value
 /// execve(2): one argument takes at most 32 pages with its NUL (MAX_ARG_STRLEN).
 inline constexpr std::size_t max_argument = 131'071;

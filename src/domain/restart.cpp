@@ -18,6 +18,34 @@ bool is_never_restarted(const RestartRules& rules, const End& end) {
 
 }  // namespace
 
+void begin_attempt(Record& record, const End& end, const AfterEnd* next) {
+  constexpr std::size_t kept_attempts = 20;
+  record.earlier_attempts.push_back(end);
+  if (record.earlier_attempts.size() > kept_attempts) record.earlier_attempts.erase(record.earlier_attempts.begin());
+  ++record.attempt;
+  record.restart_by.reset();
+  if (next == nullptr) {
+    record.expires_at.reset();
+    record.first_started_at.reset();
+    record.retry_at.reset();
+    record.early_ends = 0;
+  } else {
+    if (!record.first_started_at) record.first_started_at = end.started_at;
+    record.retry_at = next->retry_at;
+    record.early_ends = next->early_ends;
+  }
+}
+
+void queue_next_attempt(Record& record, const End& end) {
+  const TimePoint first = record.first_started_at.value_or(end.started_at.value_or(record.created_at));
+  const auto expires_at = record.expires_at;
+  begin_attempt(record, end, nullptr);
+  record.first_started_at = first;
+  record.expires_at = expires_at;
+  record.stop.reset();
+  record.queued = Queued::by_anyone;
+}
+
 microseconds restart_delay(const RestartRules& rules, int early_ends) {
   microseconds delay = rules.delay;
   for (int i = 1; i < early_ends && delay < rules.max_delay; ++i) delay *= 2;

@@ -24,6 +24,14 @@ struct AfterEnd {
 /// knows neither a doubled delay that a long run resets (252: no doubled delay at all) nor parking: these are ours.
 AfterEnd after_end(const Record& record, const EndEvidence& evidence, const End& end);
 
+/// Makes the record that of the attempt after this end. `next` is nothing for a restart that was asked for by hand,
+/// which begins everything anew.
+void begin_attempt(Record& record, const End& end, const AfterEnd* next);
+
+/// The same for a session that a reboot or logout has ended, and that is to go on afterwards (--persist): queued, with
+/// what is left of its time.
+void queue_next_attempt(Record& record, const End& end);
+
 /// The delay before the restart that follows so many early ends in a row; 0 or 1: the first.
 microseconds restart_delay(const RestartRules& rules, int early_ends);
 

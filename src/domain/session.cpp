@@ -48,6 +48,10 @@ std::optional<RestartPolicy> parse_restart_policy(std::string_view text) {
   return std::nullopt;
 }
 
+bool can_be_queued(const Record& record) noexcept {
+  return !record.request.pool.name.empty() || record.flow || record.request.persist;
+}
+
 std::optional<State> parse_state(std::string_view text) {
   for (const StateName& entry : state_names)
     if (entry.name == text) return entry.state;

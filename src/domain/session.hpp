@@ -61,6 +61,17 @@ struct RestartRules {
   bool operator==(const RestartRules&) const = default;
 };
 
+/// The pool that a session takes a slot of while it lives, and its place among those that wait for one.
+struct PoolRequest {
+  std::string name{};  ///< empty: none
+  int max = 0;         ///< start only while fewer than so many of the pool live; 0: the pool's own limit
+  int priority = 0;    ///< the higher goes first, then the older
+  bool operator==(const PoolRequest&) const = default;
+};
+
+inline constexpr int lowest_priority = -100;
+inline constexpr int highest_priority = 100;
+
 /// What was asked for: everything that `restart` of an ended session needs, but for environment values, which may be
 /// secrets and are therefore only in the launch file (domain/launch.hpp).
 struct SessionRequest {
@@ -85,6 +96,10 @@ struct SessionRequest {
   RestartRules restart;
   std::string exclusive;  ///< a key that one live session may have
   std::string source;     ///< what it was started by or for: one live session for each source and project
+  PoolRequest pool;
+  bool persist = false;  ///< a reboot or logout does not end it: it is started again afterwards
+  std::string on_end;    ///< a shell command that is run when it has ended; empty: none
+  bool adopted = false;  ///< a scope around what was running already
 };
 
 /// Who asked for something. All of it is what the asker's own process said of itself.
@@ -122,6 +137,21 @@ struct End {
   std::uint64_t log_lost = 0;
 };
 
+/// Who starts a session that waits, for a slot of its pool or for other sessions.
+enum class Queued {
+  no,         ///< it does not wait
+  by_asker,   ///< the agentctl that was asked for it waits, and starts it
+  by_anyone,  ///< whoever makes room for it, from its stored launch
+};
+
+/// The step of a flow that a session is.
+struct FlowStep {
+  std::string flow;  ///< name
+  std::string flow_id;
+  std::string step;  ///< name within the flow
+  bool operator==(const FlowStep&) const = default;
+};
+
 /// What the registry keeps of one session. It says what was asked and how it ended; whether it lives is systemd's to
 /// say (derive_state() in domain/session_view.hpp).
 struct Record {
@@ -133,6 +163,8 @@ struct Record {
   Asker created_by;
   TimePoint created_at{};
   std::string boot_id;
+  Queued queued = Queued::no;
+  std::optional<FlowStep> flow;
   int attempt = 1;
   std::vector<End> earlier_attempts;
   int early_ends = 0;                         ///< in a row, up to now
@@ -143,5 +175,8 @@ struct Record {
   std::optional<Asker> restart_by;            ///< who asked for the restart that is under way
   std::optional<End> end;                     ///< set once, never changed
 };
+
+/// Whether others than the agentctl that was asked for it may start it, now or after a reboot.
+bool can_be_queued(const Record& record) noexcept;
 
 }  // namespace agentctl

@@ -10,23 +10,7 @@ namespace agentctl {
 namespace {
 
 constexpr std::int64_t schema_version = 1;
-
-json::object asker_object(const Asker& asker) {
-  json::object object;
-  object["uid"] = asker.uid;
-  put(object, "user", asker.user);
-  object["pid"] = asker.pid;
-  put(object, "command", asker.command);
-  return object;
-}
-
-Asker parse_asker(const json::object& object) {
-  const Fields fields(object);
-  return {.uid = static_cast<uid_t>(fields.number("uid", 0, 0xffffffff).value_or(0)),
-          .user = fields.text("user"),
-          .pid = static_cast<pid_t>(fields.number("pid", 0, INT32_MAX).value_or(0)),
-          .command = fields.text("command")};
-}
+constexpr std::array<const char*, 3> queued_names{"no", "by-asker", "by-anyone"};
 
 json::object restart_object(const RestartRules& rules) {
   json::object object;
@@ -63,6 +47,21 @@ RestartRules parse_restart(const json::object& object) {
   return rules;
 }
 
+json::object pool_object(const PoolRequest& pool) {
+  json::object object;
+  put(object, "name", pool.name);
+  if (pool.max > 0) object["max"] = pool.max;
+  if (pool.priority != 0) object["priority"] = pool.priority;
+  return object;
+}
+
+PoolRequest parse_pool(const json::object& object) {
+  const Fields fields(object);
+  return {.name = fields.required_text("name"),
+          .max = static_cast<int>(fields.number("max", 1, INT32_MAX).value_or(0)),
+          .priority = static_cast<int>(fields.number("priority", lowest_priority, highest_priority).value_or(0))};
+}
+
 json::object request_object(const SessionRequest& request) {
   json::object object;
   put(object, "name", request.name);
@@ -95,6 +94,10 @@ json::object request_object(const SessionRequest& request) {
     put(only_one, "source", request.source);
   }
   if (request.restart.policy != RestartPolicy::no) object["restart"] = restart_object(request.restart);
+  if (!request.pool.name.empty()) object["pool"] = pool_object(request.pool);
+  if (request.persist) object["persist"] = true;
+  put(object, "on_end", request.on_end);
+  if (request.adopted) object["adopted"] = true;
   return object;
 }
 
@@ -134,6 +137,10 @@ SessionRequest parse_request(const json::object& object) {
     request.source = Fields(*only_one).text("source");
   }
   if (const json::object* restart = fields.object("restart")) request.restart = parse_restart(*restart);
+  if (const json::object* pool = fields.object("pool")) request.pool = parse_pool(*pool);
+  request.persist = fields.flag("persist");
+  request.on_end = fields.text("on_end");
+  request.adopted = fields.flag("adopted");
   return request;
 }
 
@@ -174,6 +181,30 @@ End parse_end(const json::object& object) {
   return end;
 }
 
+json::object flow_object(const FlowStep& step) {
+  json::object object;
+  put(object, "name", step.flow);
+  put(object, "id", step.flow_id);
+  put(object, "step", step.step);
+  return object;
+}
+
+FlowStep parse_flow_step(const json::object& object) {
+  const Fields fields(object);
+  FlowStep step;
+  step.flow = fields.required_text("name");
+  step.flow_id = fields.required_text("id");
+  step.step = fields.required_text("step");
+  if (!is_valid_id(step.flow_id)) refuse("flow", "must have a flow's id");
+  return step;
+}
+
+Queued parse_queued(std::string_view text) {
+  for (std::size_t i = 0; i < queued_names.size(); ++i)
+    if (text == queued_names[i]) return static_cast<Queued>(i);
+  refuse("queued", "must be by-asker or by-anyone");
+}
+
 json::object retry_object(const Record& record) {
   json::object object;
   object["early_ends"] = record.early_ends;
@@ -191,6 +222,38 @@ void parse_retry(Record& record, const json::object& object) {
 
 }  // namespace
 
+json::object asker_object(const Asker& asker) {
+  json::object object;
+  object["uid"] = asker.uid;
+  put(object, "user", asker.user);
+  object["pid"] = asker.pid;
+  put(object, "command", asker.command);
+  return object;
+}
+
+Asker parse_asker(const json::object& object) {
+  const Fields fields(object);
+  return {.uid = static_cast<uid_t>(fields.number("uid", 0, 0xffffffff).value_or(0)),
+          .user = fields.text("user"),
+          .pid = static_cast<pid_t>(fields.number("pid", 0, INT32_MAX).value_or(0)),
+          .command = fields.text("command")};
+}
+
+json::object stop_object(const StopRequest& stop) {
+  json::object object;
+  object["by"] = asker_object(stop.by);
+  put(object, "reason", stop.reason);
+  object["at"] = usec_of(stop.at);
+  return object;
+}
+
+StopRequest parse_stop(const json::object& object) {
+  const Fields fields(object);
+  return {.by = parse_asker(fields.required_object("by")),
+          .reason = fields.text("reason"),
+          .at = fields.time("at").value_or(TimePoint{})};
+}
+
 json::object record_object(const Record& record) {
   json::object object;
   object["schema"] = schema_version;
@@ -202,20 +265,16 @@ json::object record_object(const Record& record) {
   object["created_by"] = asker_object(record.created_by);
   object["created_at"] = usec_of(record.created_at);
   put(object, "boot_id", record.boot_id);
+  if (record.queued != Queued::no) object["queued"] = queued_names[static_cast<std::size_t>(record.queued)];
+  if (record.flow) object["flow"] = flow_object(*record.flow);
   object["attempt"] = record.attempt;
   for (const End& earlier : record.earlier_attempts) {
     if (!object.contains("earlier_attempts")) object["earlier_attempts"].emplace_array();
     object["earlier_attempts"].get_array().emplace_back(end_object(earlier));
   }
-  if (record.retry_at) object["retry"] = retry_object(record);
+  if (record.retry_at || record.first_started_at) object["retry"] = retry_object(record);
   put(object, "expires_at", record.expires_at);
-  if (record.stop) {
-    json::object stop;
-    stop["by"] = asker_object(record.stop->by);
-    put(stop, "reason", record.stop->reason);
-    stop["at"] = usec_of(record.stop->at);
-    object["stop"] = std::move(stop);
-  }
+  if (record.stop) object["stop"] = stop_object(*record.stop);
   if (record.restart_by) object["restart_by"] = asker_object(*record.restart_by);
   if (record.end) object["end"] = end_object(*record.end);
   return object;
@@ -239,6 +298,8 @@ Record parse_record_object(const json::object& object) {
   record.created_by = parse_asker(fields.required_object("created_by"));
   record.created_at = fields.time("created_at").value_or(TimePoint{});
   record.boot_id = fields.text("boot_id");
+  if (const std::string queued = fields.text("queued"); !queued.empty()) record.queued = parse_queued(queued);
+  if (const json::object* flow = fields.object("flow")) record.flow = parse_flow_step(*flow);
   record.attempt = static_cast<int>(fields.number("attempt", 1, INT32_MAX).value_or(1));
   for (const json::value& earlier : fields.array("earlier_attempts")) {
     if (!earlier.is_object()) refuse("earlier_attempts", "must hold objects");
@@ -246,12 +307,7 @@ Record parse_record_object(const json::object& object) {
   }
   if (const json::object* retry = fields.object("retry")) parse_retry(record, *retry);
   record.expires_at = fields.time("expires_at");
-  if (const json::object* stop = fields.object("stop")) {
-    const Fields stop_fields(*stop);
-    record.stop = StopRequest{.by = parse_asker(stop_fields.required_object("by")),
-                              .reason = stop_fields.text("reason"),
-                              .at = stop_fields.time("at").value_or(TimePoint{})};
-  }
+  if (const json::object* stop = fields.object("stop")) record.stop = parse_stop(*stop);
   if (const json::object* by = fields.object("restart_by")) record.restart_by = parse_asker(*by);
   if (const json::object* end = fields.object("end")) record.end = parse_end(*end);
   if (record.end && !is_terminal(record.end->state)) refuse("state", "must be a terminal state");

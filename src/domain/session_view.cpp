@@ -10,6 +10,13 @@ std::string retry_in_words(const Record& record) {
   return record.earlier_attempts.back().reason + "; attempt " + std::to_string(record.attempt) + " follows";
 }
 
+std::string wait_in_words(const Record& record) {
+  const std::string& pool = record.request.pool.name;
+  if (record.flow) return "waits for its turn in flow '" + record.flow->flow + "'";
+  if (!pool.empty()) return "waits for a slot of pool '" + pool + "'";
+  return "waits to be started again";
+}
+
 DerivedState state_of_unit(Activity activity, const Record& record, bool recorded) {
   switch (activity) {
     case Activity::activating:
@@ -30,14 +37,16 @@ DerivedState state_of_unit(Activity activity, const Record& record, bool recorde
 
 DerivedState derive_state(const Record& record, const SessionEvidence& evidence) {
   if (record.end) return {record.end->state, record.end->reason, false};
-  if (evidence.unit) return state_of_unit(evidence.unit->activity, record, evidence.recorded);
+  if (evidence.unit) return state_of_unit(*evidence.unit, record, evidence.recorded);
+  if (record.queued == Queued::by_anyone || (record.queued == Queued::by_asker && evidence.starter_alive))
+    return {State::queued, wait_in_words(record), false};
   // A scope's starter waits for its child: once that has run, no unit means that the end is about to be written.
   if (evidence.starter_alive) return {evidence.was_started ? State::stopping : State::starting, {}, false};
   return {State::lost, "its unit is gone and no recorder wrote down how it ended", true};
 }
 
-Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note) {
-  Session session;
+void complete(Session& session, const SessionEvidence& evidence, const std::optional<HostNote>& note) {
+  const Record& record = session.record;
   DerivedState derived = derive_state(record, evidence);
   session.state = derived.state;
   session.reason = std::move(derived.reason);
@@ -58,7 +67,11 @@ Session make_session(Record record, const SessionEvidence& evidence, const std::
     session.log_lost = note->log_lost;
   }
   session.expires_at = expiry(record, session.started_at);
-  session.record = std::move(record);
+}
+
+Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note) {
+  Session session(std::move(record));
+  complete(session, evidence, note);
   return session;
 }
 

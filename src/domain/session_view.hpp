@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "domain/engine.hpp"
@@ -12,7 +13,7 @@ namespace agentctl {
 
 /// What is known of a session at one moment: the record says what was asked, the unit whether it lives.
 struct SessionEvidence {
-  std::optional<UnitState> unit;  ///< nothing: no such unit is loaded, or it is another session's
+  std::optional<Activity> unit;   ///< nothing: no such unit is loaded, or it is another session's
   bool starter_alive = false;     ///< the agentctl that starts it still holds the launch
   bool was_started = false;       ///< its command is known to have run
   bool recorded = true;           ///< false: the record was rebuilt from the unit, the registry has none
@@ -29,6 +30,9 @@ DerivedState derive_state(const Record& record, const SessionEvidence& evidence)
 
 /// A session as it is shown: the record, its derived state, and what was read beside it.
 struct Session {
+  Session() = default;
+  explicit Session(Record of) : record(std::move(of)) {}
+
   Record record;
   State state = State::lost;
   std::string reason;
@@ -43,7 +47,11 @@ struct Session {
   std::uint64_t log_lost = 0;
 };
 
-/// Puts the record, its derived state and the host's note (live sessions) together.
+/// Fills in what follows from the session's record, the evidence and the host's note (live sessions). Records are large,
+/// so that a list of thousands has each made in its place.
+void complete(Session& session, const SessionEvidence& evidence, const std::optional<HostNote>& note);
+
+/// The same for one.
 Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note);
 
 /// The object of docs/man/agentctl.1, "A SESSION IN JSON": every key is always there.

@@ -108,6 +108,12 @@ json::object session_object(const Session& session) {
   for (const End& end : record.earlier_attempts) attempts.emplace_back(attempt_object(end));
   object["exclusive"] = text_or_null(request.exclusive);
   object["source"] = text_or_null(request.source);
+  object["pool"] = text_or_null(request.pool.name);
+  object["priority"] = request.pool.priority;
+  object["persist"] = request.persist;
+  object["on_end"] = text_or_null(request.on_end);
+  object["flow"] = text_or_null(record.flow ? record.flow->flow : "");
+  object["step"] = text_or_null(record.flow ? record.flow->step : "");
   return object;
 }
 

@@ -112,6 +112,8 @@ std::optional<int> SessionHost::start() {
   if (!request.stderr_file.empty())
     carrier_.add_file(OutputStream::err, absolute_path(request.stderr_file, request.cwd));
   if (!wait_for_turn()) return 0;
+  // From now on the command may run, also when nobody lives to tell: it must not be taken for one that never began.
+  if (can_be_queued(launch.record)) save_note();
   if (const int status = start_command_of(launch); status != 0) return status;
   origin.pid = command_;
   journal_.set_origin(origin);

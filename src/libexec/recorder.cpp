@@ -21,8 +21,6 @@
 namespace agentctl {
 namespace {
 
-constexpr std::size_t kept_attempts = 20;
-
 std::string variable(const char* name) {
   const char* value = ::getenv(name);
   return value != nullptr ? value : "";
@@ -105,24 +103,6 @@ EndEvidence gather(const Record& record, const Place& place) {
   return evidence;
 }
 
-// `next` is nothing for a restart that was asked for by hand, which begins everything anew.
-void begin_attempt(Record& record, const End& end, const AfterEnd* next) {
-  record.earlier_attempts.push_back(end);
-  if (record.earlier_attempts.size() > kept_attempts) record.earlier_attempts.erase(record.earlier_attempts.begin());
-  ++record.attempt;
-  record.restart_by.reset();
-  if (next == nullptr) {
-    record.expires_at.reset();
-    record.first_started_at.reset();
-    record.retry_at.reset();
-    record.early_ends = 0;
-  } else {
-    if (!record.first_started_at) record.first_started_at = end.started_at;
-    record.retry_at = next->retry_at;
-    record.early_ends = next->early_ends;
-  }
-}
-
 void begin_next_attempt(Registry& registry, const Place& place, Record record, const End& end, const AfterEnd* next) {
   auto begun =
       registry.update(record.request.name, record.id, [&](Record& stored) { begin_attempt(stored, end, next); });
@@ -154,7 +134,21 @@ void remove_time_limit(const Record& record, const Place& place) {
   remove_directory(base + "/systemd/transient/" + record.unit + ".d");
 }
 
-int record_end(const std::string& folder) {
+// What follows is the starter's: it speaks D-Bus, and runs only when there is something to follow.
+void follow_end(const Record& record, const Place& place, const Registry& registry, const std::string& self) {
+  if (record.request.pool.name.empty() && !record.flow && record.request.on_end.empty()) return;
+  run_command({self.substr(0, self.find_last_of('/')) + "/starter", to_string(place.scope), registry.root(),
+               record.request.name, record.id});
+}
+
+// What goes on after a reboot or logout waits for it from now on.
+bool is_queued_for_later(Registry& registry, const Record& record, const End& end) {
+  if (end.state != State::lost || !record.request.persist) return false;
+  return registry.update(record.request.name, record.id, [&](Record& stored) { queue_next_attempt(stored, end); })
+      .has_value();
+}
+
+int record_end(const std::string& folder, const std::string& self) {
   const Place place = parse_place(folder);
   const auto launch = or_nothing([&] { return place.runtime.launch(place.id); });
   Registry registry(registry_of(place, launch));
@@ -184,8 +178,11 @@ int record_end(const std::string& folder) {
     end.reason = after.reason;
   }
   forbid_restart(*record, place);
-  registry.finish(*record, end);
+  const bool goes_on = is_queued_for_later(registry, *record, end);
+  const bool ended = !goes_on && registry.finish(*record, end);
   place.runtime.remove(place.id);
+  // Nothing starts while the manager goes down; what waits still does afterwards.
+  if (ended && evidence.job != ManagerJob::shutdown) follow_end(*record, place, registry, self);
   return 0;
 }
 
@@ -198,7 +195,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    return agentctl::record_end(argv[1]);
+    return agentctl::record_end(argv[1], argv[0]);
   } catch (const std::exception& error) {
     // The runtime folder stays: `agentctl reconcile` finds the host's note in it.
     std::fprintf(stderr, "agentctl recorder: %s\n", error.what());

@@ -1,5 +1,6 @@
 #include "store/live_records.hpp"
 
+#include <algorithm>
 #include <map>
 
 #include "base/error.hpp"
@@ -13,15 +14,6 @@ namespace {
 
 constexpr std::string_view suffix = ".jsonl";
 constexpr std::size_t file_size_limit = 4 * record_size_limit;
-
-std::size_t count_lines(std::string_view text) {
-  std::size_t count = 0;
-  while (!text.empty()) {
-    take_line(text);
-    ++count;
-  }
-  return count;
-}
 
 bool is_shard(std::string_view file) {
   return file.size() == 1 + suffix.size() && file.ends_with(suffix) &&
@@ -52,16 +44,17 @@ std::optional<LiveRecords::Key> LiveRecords::key_of(std::string_view line) {
   return key;
 }
 
-std::string LiveRecords::read(char shard, LoadedRecords& loaded) const {
+std::string LiveRecords::read(char shard, std::vector<RegistryTrouble>& troubles) const {
   try {
     return read_file(path(shard), file_size_limit).value_or("");
   } catch (const Error& error) {
-    loaded.troubles.push_back(trouble_with(path(shard), error));
+    troubles.push_back(trouble_with(path(shard), error));
     return {};
   }
 }
 
-void LiveRecords::parse(char shard, std::string_view content, const Wanted& wanted, LoadedRecords& loaded) const {
+void LiveRecords::parse(char shard, std::string_view content, const Wanted& wanted, const Sink& sink,
+                        std::vector<RegistryTrouble>& troubles) const {
   for (int number = 1; !content.empty(); ++number) {
     const std::string_view line = take_line(content);
     if (const auto key = key_of(line); key && !wanted(*key)) continue;
@@ -69,47 +62,64 @@ void LiveRecords::parse(char shard, std::string_view content, const Wanted& want
     try {
       Record record = parse_record(line);
       if (name_shard(record.request.name) != shard) {
-        loaded.troubles.push_back({place(), "it belongs in another file"});
+        troubles.push_back({place(), "it belongs in another file"});
       } else if (wanted({record.request.name, record.id})) {
-        loaded.records.push_back(std::move(record));
+        sink(std::move(record));
       }
     } catch (const Error& error) {
-      loaded.troubles.push_back(trouble_with(place(), error));
+      troubles.push_back(trouble_with(place(), error));
     }
   }
 }
 
 LoadedRecords LiveRecords::load(char shard, const Wanted& wanted) const {
   LoadedRecords loaded;
-  parse(shard, read(shard, loaded), wanted, loaded);
+  const std::string content = read(shard, loaded.troubles);
+  parse(
+      shard, content, wanted, [&](Record&& record) { loaded.records.push_back(std::move(record)); }, loaded.troubles);
   return loaded;
 }
 
-LoadedRecords LiveRecords::load_all(const Wanted& wanted) const {
-  LoadedRecords loaded;
+std::vector<RegistryTrouble> LiveRecords::for_each_wanted(const Wanted& wanted, const Expect& expect,
+                                                          const Sink& sink) const {
+  std::vector<RegistryTrouble> troubles;
   std::vector<std::string> files;
   try {
     files = list_directory(folder_);
   } catch (const Error& error) {
-    loaded.troubles.push_back(trouble_with(folder_, error));
+    troubles.push_back(trouble_with(folder_, error));
   }
   std::map<char, std::string> contents;
   std::size_t lines = 0;
   for (const std::string& file : files) {
     if (is_shard(file)) {
-      const std::string& content = contents[file.front()] = read(file.front(), loaded);
-      lines += count_lines(content);
+      const std::string& content = contents[file.front()] = read(file.front(), troubles);
+      lines += static_cast<std::size_t>(std::count(content.begin(), content.end(), '\n'));
     } else if (!is_temporary_file(file)) {
-      loaded.troubles.push_back({folder_ + "/" + file, "not a record of agentctl"});
+      troubles.push_back({folder_ + "/" + file, "not a record of agentctl"});
     }
   }
-  loaded.records.reserve(lines);
-  for (const auto& [shard, content] : contents) parse(shard, content, wanted, loaded);
+  expect(lines);
+  for (const auto& [shard, content] : contents) parse(shard, content, wanted, sink, troubles);
+  return troubles;
+}
+
+LoadedRecords LiveRecords::load_all(const Wanted& wanted) const {
+  LoadedRecords loaded;
+  loaded.troubles = for_each_wanted(
+      wanted, [](std::size_t) {}, [&](Record&& record) { loaded.records.push_back(std::move(record)); });
   return loaded;
 }
 
+std::vector<RegistryTrouble> LiveRecords::for_each(const Expect& expect, const Sink& sink) const {
+  return for_each_wanted([](const Key&) { return true; }, expect, sink);
+}
+
 LoadedRecords LiveRecords::all() const {
-  return load_all([](const Key&) { return true; });
+  LoadedRecords loaded;
+  loaded.troubles = for_each([&](std::size_t count) { loaded.records.reserve(count); },
+                             [&](Record&& record) { loaded.records.push_back(std::move(record)); });
+  return loaded;
 }
 
 LoadedRecords LiveRecords::by_name(const std::string& name) const {
@@ -128,7 +138,7 @@ std::optional<Record> LiveRecords::find(const std::string& name, const std::stri
 }
 
 // `line` is empty or ends with a newline.
-void LiveRecords::replace(const std::string& name, const std::string& id, std::string_view line) {
+void LiveRecords::replace(const std::string& name, const std::string& id, std::string_view line, bool durably) {
   const std::string file = path(name_shard(name));
   const std::string before = read_file(file, file_size_limit).value_or("");
   const auto is_it = [&](std::string_view other) {
@@ -147,11 +157,13 @@ void LiveRecords::replace(const std::string& name, const std::string& id, std::s
   if (after.empty()) {
     remove_file(file);
   } else if (after != before) {
-    write_file(file, after);
+    durably ? write_file_durably(file, after) : write_file(file, after);
   }
 }
 
 void LiveRecords::put(const Record& record) { replace(record.request.name, record.id, to_json(record)); }
+
+void LiveRecords::put_durably(const Record& record) { replace(record.request.name, record.id, to_json(record), true); }
 
 void LiveRecords::remove(const std::string& name, const std::string& id) { replace(name, id, {}); }
 

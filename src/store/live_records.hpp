@@ -27,12 +27,19 @@ class LiveRecords {
   explicit LiveRecords(std::string folder) : folder_(std::move(folder)) {}
 
   LoadedRecords all() const;
+  /// The same, one after another, for who keeps them in a place of its own: records are large. `expect` is told first
+  /// how many there may be. Returns what could not be read.
+  using Expect = std::function<void(std::size_t)>;
+  using Sink = std::function<void(Record&&)>;
+  std::vector<RegistryTrouble> for_each(const Expect& expect, const Sink& sink) const;
   LoadedRecords by_name(const std::string& name) const;
   LoadedRecords by_id_prefix(const std::string& prefix) const;
   std::optional<Record> find(const std::string& name, const std::string& id) const;
 
   /// Adds the record, or replaces the one of its id. Throws Error.
   void put(const Record& record);
+  /// The same, and a power cut does not undo it.
+  void put_durably(const Record& record);
   /// No error when it is not there.
   void remove(const std::string& name, const std::string& id);
 
@@ -46,11 +53,13 @@ class LiveRecords {
 
   static std::optional<Key> key_of(std::string_view line);
   std::string path(char shard) const;
-  std::string read(char shard, LoadedRecords& loaded) const;
-  void parse(char shard, std::string_view content, const Wanted& wanted, LoadedRecords& loaded) const;
+  std::string read(char shard, std::vector<RegistryTrouble>& troubles) const;
+  void parse(char shard, std::string_view content, const Wanted& wanted, const Sink& sink,
+             std::vector<RegistryTrouble>& troubles) const;
   LoadedRecords load(char shard, const Wanted& wanted) const;
   LoadedRecords load_all(const Wanted& wanted) const;
-  void replace(const std::string& name, const std::string& id, std::string_view line);
+  std::vector<RegistryTrouble> for_each_wanted(const Wanted& wanted, const Expect& expect, const Sink& sink) const;
+  void replace(const std::string& name, const std::string& id, std::string_view line, bool durably = false);
 
   std::string folder_;
 };

@@ -97,7 +97,13 @@ std::vector<Record> joined(std::vector<Record> live, std::vector<Record> ended) 
 }  // namespace
 
 Registry::Registry(std::string root)
-    : root_(std::move(root)), live_folder_(root_ + "/live"), ended_folder_(root_ + "/ended"), live_(live_folder_) {}
+    : root_(std::move(root)),
+      live_folder_(root_ + "/live"),
+      launches_folder_(root_ + "/launches"),
+      flows_folder_(root_ + "/flows"),
+      ended_flows_folder_(root_ + "/ended-flows"),
+      ended_folder_(root_ + "/ended"),
+      live_(live_folder_) {}
 
 std::string Registry::ended_path(const std::string& name, const std::string& id) const {
   return ended_folder_ + "/" + name + "." + id + std::string(suffix);
@@ -116,19 +122,40 @@ std::vector<Record> Registry::taken(LoadedRecords loaded) {
   return std::move(loaded.records);
 }
 
-std::optional<Record> Registry::create(const Record& record) {
+Creation Registry::create(const Record& record, const PoolLimits& limits) {
   make_directories(live_folder_);
   const FileLock held = lock();
   const SessionRequest& request = record.request;
   for (Record& holder : taken(has_rivals_of_other_names(request) ? live_.all() : live_.by_name(request.name)))
     if (rivalry_of(request, holder.request) != Rivalry::none && !has_ended(holder.request.name, holder.id))
-      return std::move(holder);
-  live_.put(record);
-  return std::nullopt;
+      return {.rival = std::move(holder), .queued = false};
+  if (record.queued == Queued::no) {
+    live_.put(record);
+    return {};
+  }
+  Record stored = record;
+  if (can_start_now(record, limits)) stored.queued = Queued::no;
+  stored.queued == Queued::by_anyone ? live_.put_durably(stored) : live_.put(stored);
+  return {.rival = {}, .queued = stored.queued != Queued::no};
+}
+
+std::optional<Record> Registry::find_live(const std::string& name, const std::string& id) const {
+  return live_.find(name, id);
 }
 
 bool Registry::has_ended(const std::string& name, const std::string& id) const {
   return ::access(ended_path(name, id).c_str(), F_OK) == 0;
+}
+
+std::vector<std::pair<std::string, std::string>> Registry::ended_names() const {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const std::string& file : list_directory(ended_folder_))
+    if (auto name = parse_file_name(file)) names.emplace_back(std::move(name->name), std::move(name->id));
+  return names;
+}
+
+std::optional<Record> Registry::find_ended(const std::string& name, const std::string& id) {
+  return load_ended_file(ended_path(name, id));
 }
 
 std::optional<Record> Registry::load_ended_file(const std::string& file) {
@@ -159,6 +186,10 @@ std::vector<Record> Registry::load_ended(const Wanted& wanted) {
 
 std::vector<Record> Registry::live() { return taken(live_.all()); }
 
+void Registry::for_each_live(const LiveRecords::Expect& expect, const LiveRecords::Sink& sink) {
+  for (const RegistryTrouble& trouble : live_.for_each(expect, sink)) tell_trouble(trouble.path, trouble.reason);
+}
+
 std::vector<Record> Registry::ended() {
   return load_ended([](const std::string&, const std::string&) { return true; });
 }
@@ -188,18 +219,24 @@ std::optional<Record> Registry::update(const std::string& name, const std::strin
 }
 
 bool Registry::finish(Record record, const End& end) {
-  const std::string& name = record.request.name;
-  const std::string ended_file = ended_path(name, record.id);
   make_directories(ended_folder_);
   const FileLock held = lock();
+  return finish_locked(std::move(record), end);
+}
+
+bool Registry::finish_locked(Record record, const End& end) {
+  const std::string& name = record.request.name;
+  const std::string ended_file = ended_path(name, record.id);
   if (load_ended_file(ended_file)) {
     live_.remove(name, record.id);
     return false;
   }
   if (auto stored = live_.find(name, record.id)) record = std::move(*stored);
   record.end = end;
-  write_file(ended_file, to_json(record));
+  // What follows from the end of a step must not happen twice.
+  record.flow ? write_file_durably(ended_file, to_json(record)) : write_file(ended_file, to_json(record));
   live_.remove(name, record.id);
+  forget_launch(record.id);
   return true;
 }
 

@@ -2,16 +2,33 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/file.hpp"
+#include "domain/flow.hpp"
+#include "domain/launch.hpp"
+#include "domain/queue.hpp"
 #include "domain/session.hpp"
 #include "store/live_records.hpp"
 #include "store/registry_trouble.hpp"
 
 namespace agentctl {
+
+/// What became of a record that was to be created.
+struct Creation {
+  std::optional<Record> rival;  ///< has what only one may have (and may turn out to be dead); nothing was written
+  bool queued = false;          ///< written, and it has to wait
+};
+
+/// What became of the attempt to hold a queued session's launch, so that it can be started.
+enum class Hold {
+  held,
+  busy,  ///< the agentctl that queues it is still at it, and will look for what may start afterwards
+  gone,  ///< the agentctl that waited for its turn has died
+};
 
 /// The records on disk: those of live sessions in a few files (live/, store/live_records.hpp), and one JSON file for
 /// each that has ended (`ended/NAME.ID.json`), so that listing what lives does not read what has ended.
@@ -26,12 +43,15 @@ class Registry {
 
   const std::string& root() const { return root_; }
 
-  /// Claims the record's name, and what else only one may have (domain/rivalry.hpp), and writes it, in one step:
-  /// nothing when that was done, else the record that has it (and may turn out to be dead). Throws Error.
-  std::optional<Record> create(const Record& record);
+  /// Claims the record's name, what else only one may have (domain/rivalry.hpp) and a slot of its pool, and writes it,
+  /// in one step. When there is no slot, `record.queued` says who will start it later; it is `no` in what was written
+  /// when there is one. Throws Error.
+  Creation create(const Record& record, const PoolLimits& limits = {});
 
   /// Records that have no end, in no order. What cannot be read is set aside and told in troubles().
   std::vector<Record> live();
+  /// The same, one after another (store/live_records.hpp).
+  void for_each_live(const LiveRecords::Expect& expect, const LiveRecords::Sink& sink);
   std::vector<Record> ended();
 
   /// The records of a name, live and ended.
@@ -39,7 +59,12 @@ class Registry {
   /// Records whose id begins so.
   std::vector<Record> by_id_prefix(const std::string& prefix);
 
+  std::optional<Record> find_live(const std::string& name, const std::string& id) const;
   bool has_ended(const std::string& name, const std::string& id) const;
+
+  /// Names and ids of all that have ended, without reading a record.
+  std::vector<std::pair<std::string, std::string>> ended_names() const;
+  std::optional<Record> find_ended(const std::string& name, const std::string& id);
 
   /// Changes a live record under the lock. Nothing when it has ended or is gone; else the record as it is now.
   std::optional<Record> update(const std::string& name, const std::string& id,
@@ -47,6 +72,40 @@ class Registry {
 
   /// Ends a record, once: true when this call did it. `record` is what is written when the registry has lost it.
   bool finish(Record record, const End& end);
+
+  /// Ends a record that is still queued, or forgets it when no end is given. False when it was claimed or has ended.
+  bool cancel(const Record& record, const std::optional<End>& end);
+
+  /// Claims the next record that may start (domain/queue.hpp), in one step: counts, calls `hold` for the first in line,
+  /// which may set what the start needs, and writes that it is queued no more. What is `gone` is cancelled on the way.
+  std::optional<Record> claim_next(const PoolLimits& limits, const std::function<Hold(Record&)>& hold);
+
+  /// Puts a claimed record that was never started back in line. False when it has ended.
+  bool requeue(const Record& record);
+
+  /// What starts a session later, also after a reboot: its launch, with the environment, 0600.
+  void store_launch(const Launch& launch);
+  std::optional<Launch> stored_launch(const std::string& id);
+  void forget_launch(const std::string& id);
+
+  /// Writes a flow and the records of its steps, all queued, in one step: nothing when that was done, else what is in
+  /// the way, in words. Throws Error.
+  std::optional<std::string> create_flow(const Flow& flow, const std::vector<Record>& records);
+
+  /// Flows without an end; all flows.
+  std::vector<Flow> live_flows();
+  std::vector<Flow> flows();
+
+  /// Changes a live flow. Nothing when it has ended or is gone; else the flow as it is now.
+  std::optional<Flow> update_flow(const Flow& flow, const std::function<void(Flow&)>& change);
+
+  /// Cancels the steps that can never start, and ends the flow when nothing is left of it. Returns the flow as it is
+  /// then, and how its steps stand.
+  Flow advance_flow(const Flow& flow, std::vector<Record>& cancelled);
+  std::vector<StepStanding> standings(const Flow& flow);
+
+  /// Forgets an ended flow; its sessions' records stay.
+  void remove_flow(const Flow& flow);
 
   /// Forgets an ended record. Returns whether it was there.
   bool remove_ended(const Record& record);
@@ -66,9 +125,22 @@ class Registry {
   std::vector<Record> load_ended(const Wanted& wanted);
   std::optional<Record> load_ended_file(const std::string& path);
   FileLock lock() const;
+  bool finish_locked(Record record, const End& end);
+  bool can_start_now(const Record& record, const PoolLimits& limits);
+  std::vector<Record> unended();
+  std::set<std::string> steps_that_may_start(const std::vector<Record>& live);
+  void cancel_orphans(std::vector<Record>& live);
+  std::string launch_path(const std::string& id) const;
+  std::string flow_path(const std::string& name, const std::string& id) const;
+  std::vector<StepStanding> standings(const Flow& flow, const std::vector<Record>& live);
+  std::optional<Flow> load_flow(const std::string& path);
+  std::vector<Flow> load_flows(const std::string& folder);
 
   std::string root_;
   std::string live_folder_;
+  std::string launches_folder_;
+  std::string flows_folder_;
+  std::string ended_flows_folder_;
   std::string ended_folder_;
   LiveRecords live_;
   std::vector<RegistryTrouble> troubles_;

@@ -18,21 +18,41 @@ constexpr const char* withdrawn_file = "launch.withdrawn";
 
 }  // namespace
 
-HeldLaunch RuntimeFolders::create(const Launch& launch, std::optional<uid_t> owner) {
+std::string RuntimeFolders::make_folder(const std::string& id, std::optional<uid_t> owner) const {
   // The base of the system scope is passed through by the users that sessions run as; each folder in it is its own's.
   make_directories(base_, owner ? 0711 : 0700);
-  const std::string own = folder(launch.record.id);
+  if (owner && ::chmod(base_.c_str(), 0711) < 0) throw system_error("cannot open the folder to sessions", base_, errno);
+  std::string own = folder(id);
   if (::mkdir(own.c_str(), 0700) < 0) throw system_error("cannot make the folder", own, errno);
+  return own;
+}
+
+// The folder last: until then its owner cannot reach what is in it.
+void RuntimeFolders::hand_over(const std::vector<std::string>& paths, std::optional<uid_t> owner) const {
+  if (!owner) return;
+  for (const std::string& path : paths)
+    if (::lchown(path.c_str(), *owner, static_cast<gid_t>(-1)) < 0) throw system_error("cannot hand over", path, errno);
+}
+
+HeldLaunch RuntimeFolders::create(const Launch& launch, std::optional<uid_t> owner) {
+  const std::string own = make_folder(launch.record.id, owner);
   FileLock lock = FileLock::acquire(own + "/" + lock_file);
   const std::string file = own + "/" + launch_file;
   write_file(file, to_json(launch), 0600);
-  if (owner) {
-    if (::chmod(base_.c_str(), 0711) < 0) throw system_error("cannot open the folder to sessions", base_, errno);
-    for (const std::string& path : {file, own})
-      if (::lchown(path.c_str(), *owner, static_cast<gid_t>(-1)) < 0)
-        throw system_error("cannot hand over", path, errno);
-  }
+  hand_over({file, own}, owner);
   return {.folder = own, .lock = std::move(lock)};
+}
+
+std::string RuntimeFolders::create_for_hook(const std::string& id, const Hook& hook, std::optional<uid_t> owner) {
+  std::string own = make_folder(id, owner);
+  const std::string file = own + "/" + hook_file;
+  write_file(file, to_json(hook), 0600);
+  hand_over({file, own}, owner);
+  return own;
+}
+
+void RuntimeFolders::plan_attempt(const std::string& id, const AttemptPlan& plan) const {
+  write_file(folder(id) + "/" + attempt_plan_file, to_json(plan), 0644);
 }
 
 std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.hpp"
+#include "domain/hook.hpp"
 #include "domain/launch.hpp"
 
 namespace agentctl {
@@ -29,6 +30,9 @@ class RuntimeFolders {
   /// Makes the folder and the launch file, owned by `owner` when the session runs as another user.
   HeldLaunch create(const Launch& launch, std::optional<uid_t> owner);
 
+  /// Makes a folder for what follows a session's end; returns its path.
+  std::string create_for_hook(const std::string& id, const Hook& hook, std::optional<uid_t> owner);
+
   std::optional<Launch> launch(const std::string& id) const;
   std::optional<HostNote> note(const std::string& id) const;
 
@@ -46,6 +50,9 @@ class RuntimeFolders {
   bool withdraw(const std::string& id) const;
   void give_back(const std::string& id) const;
 
+  /// Says what is left of the session's time to a host that goes on after a reboot.
+  void plan_attempt(const std::string& id, const AttemptPlan& plan) const;
+
   void remove(const std::string& id) const;
 
   /// The tmpfs that all of them are on.
@@ -55,6 +62,9 @@ class RuntimeFolders {
   std::vector<std::string> ids() const;
 
  private:
+  std::string make_folder(const std::string& id, std::optional<uid_t> owner) const;
+  void hand_over(const std::vector<std::string>& paths, std::optional<uid_t> owner) const;
+
   std::string base_;
 };
 

@@ -136,10 +136,34 @@ SystemdEngine::Connection& SystemdEngine::connection() {
   return *connection_;
 }
 
+// A limit that a killed recorder left behind must not become that of the next unit of this name.
+void SystemdEngine::forget_old_time_limit(const std::string& unit) {
+  if (::access(time_limit_folder(scope_, runtime_dir_, unit).c_str(), F_OK) == 0 && !inspect(unit))
+    forget_time_limit(unit);
+}
+
+void SystemdEngine::request(const std::string& unit, const std::vector<UnitProperty>& properties) {
+  on_bus("cannot start", unit, [&] {
+    sdbus::ObjectPath job;
+    connection()
+        .bus()
+        .manager()
+        .callMethod("StartTransientUnit")
+        .onInterface(manager_interface)
+        .withArguments(unit, std::string("fail"), to_wire(properties), std::vector<AuxiliaryUnit>{})
+        .storeResultsTo(job);
+  });
+}
+
+void SystemdEngine::request_start(const UnitSpec& spec) {
+  forget_old_time_limit(spec.unit);
+  request(spec.unit, unit_properties(spec, scope_));
+}
+
+void SystemdEngine::request_helper(const HelperSpec& spec) { request(spec.unit, helper_properties(spec)); }
+
 StartResult SystemdEngine::start(const UnitSpec& spec) {
-  // A limit that a killed recorder left behind must not become that of the next unit of this name.
-  if (::access(time_limit_folder(scope_, runtime_dir_, spec.unit).c_str(), F_OK) == 0 && !inspect(spec.unit))
-    forget_time_limit(spec.unit);
+  forget_old_time_limit(spec.unit);
   return connection().run_job("cannot start", spec.unit, "StartTransientUnit", spec.unit, std::string("fail"),
                               to_wire(unit_properties(spec, scope_)), std::vector<AuxiliaryUnit>{});
 }
@@ -255,6 +279,17 @@ void SystemdEngine::forget_time_limit(const std::string& unit) {
 
 std::unique_ptr<UnitWatch> SystemdEngine::watch(const std::vector<std::string>& units) {
   return make_unit_watch(scope_, runtime_dir_, units);
+}
+
+void SystemdEngine::attach(const std::string& unit, const std::vector<pid_t>& processes) {
+  on_bus("cannot move processes into", unit, [&] {
+    connection()
+        .bus()
+        .manager()
+        .callMethod("AttachProcessesToUnit")
+        .onInterface(manager_interface)
+        .withArguments(unit, std::string(), std::vector<std::uint32_t>(processes.begin(), processes.end()));
+  });
 }
 
 Usage SystemdEngine::usage(const std::string& control_group) { return read_usage(control_group); }

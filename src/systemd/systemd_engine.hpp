@@ -4,6 +4,7 @@
 #include <string>
 
 #include "domain/engine.hpp"
+#include "systemd/unit_properties.hpp"
 
 namespace agentctl {
 
@@ -17,6 +18,8 @@ class SystemdEngine : public Engine {
 
   void connect() override { connection(); }
   StartResult start(const UnitSpec& spec) override;
+  void request_start(const UnitSpec& spec) override;
+  void request_helper(const HelperSpec& spec) override;
   std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;
   std::optional<UnitDetails> inspect(const std::string& unit) override;
   void stop(const std::vector<std::string>& units) override;
@@ -30,6 +33,7 @@ class SystemdEngine : public Engine {
   void forget_time_limit(const std::string& unit) override;
 
   std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& units) override;
+  void attach(const std::string& unit, const std::vector<pid_t>& processes) override;
   Usage usage(const std::string& control_group) override;
   std::string control_group(const std::string& slice, const std::string& unit) override;
   std::size_t units_in(const std::string& slice) override;
@@ -41,6 +45,8 @@ class SystemdEngine : public Engine {
  private:
   class Connection;
   Connection& connection();
+  void forget_old_time_limit(const std::string& unit);
+  void request(const std::string& unit, const std::vector<UnitProperty>& properties);
 
   ManagerScope scope_;
   std::string runtime_dir_;

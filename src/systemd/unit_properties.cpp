@@ -86,13 +86,31 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
       {"CollectMode", std::string("inactive-or-failed")},
       {"TimeoutStopUSec", to_usec(spec.stop_timeout)},
   };
+  if (!spec.when_gone.empty())
+    for (const char* outcome : {"OnSuccess", "OnFailure"})
+      properties.push_back({outcome, std::vector<std::string>{spec.when_gone}});
   if (spec.ttl && *spec.ttl != forever) properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
   if (spec.kind == SessionKind::service) {
     add_service(properties, spec, scope);
     add_restart(properties, spec.restart);
   } else {
-    properties.push_back({"PIDs", std::vector<std::uint32_t>{static_cast<std::uint32_t>(spec.process)}});
+    // AttachProcessesToUnit() refuses units without it.
+    if (spec.can_attach) properties.push_back({"Delegate", true});
+    properties.push_back({"PIDs", std::vector<std::uint32_t>(spec.processes.begin(), spec.processes.end())});
   }
+  return properties;
+}
+
+std::vector<UnitProperty> helper_properties(const HelperSpec& spec) {
+  std::vector<UnitProperty> properties{
+      {"Description", spec.description},
+      {"Slice", std::string("agentctl.slice")},
+      {"CollectMode", std::string("inactive-or-failed")},
+      {"Type", std::string("exec")},
+      {"ExecStart", exec_line(spec.command)},
+      {"RuntimeMaxUSec", to_usec(spec.limit)},
+  };
+  if (!spec.user.empty()) properties.push_back({"User", spec.user});
   return properties;
 }
 

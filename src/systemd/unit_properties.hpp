@@ -35,6 +35,9 @@ struct UnitProperty {
 /// The properties of a session's unit. Pure, so that --dry-run shows exactly what is sent.
 std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope scope);
 
+/// Those of a helper's.
+std::vector<UnitProperty> helper_properties(const HelperSpec& spec);
+
 /// For people: "Name=value" as systemctl show prints it, or near.
 std::string to_text(const UnitProperty& property);
 

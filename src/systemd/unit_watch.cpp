@@ -9,7 +9,8 @@ namespace {
 
 /// Hears UnitRemoved, which systemd sends when it unloads a unit: with CollectMode=inactive-or-failed that is right
 /// after the recorder. PropertiesChanged is heard beside it for the other states, and for a unit that somebody else's
-/// reference keeps loaded after its end.
+/// reference keeps loaded after its end. Where all units are watched, their jobs are heard instead: each start, stop
+/// and restart has one.
 class SystemdUnitWatch : public UnitWatch {
  public:
   SystemdUnitWatch(ManagerScope scope, const std::string& runtime_dir, const std::vector<std::string>& units)
@@ -26,10 +27,26 @@ class SystemdUnitWatch : public UnitWatch {
 
  private:
   void subscribe() {
-    bus_.manager()
-        .uponSignal("UnitRemoved")
-        .onInterface(manager_interface)
-        .call([this](const std::string& unit, const sdbus::ObjectPath&) { note(unit); });
+    const auto hear_unit = [&](const char* signal) {
+      bus_.manager()
+          .uponSignal(signal)
+          .onInterface(manager_interface)
+          .call([this](const std::string& unit, const sdbus::ObjectPath&) { note(unit); });
+    };
+    hear_unit("UnitRemoved");
+    if (watched_.empty()) {
+      hear_unit("UnitNew");
+      bus_.manager()
+          .uponSignal("JobNew")
+          .onInterface(manager_interface)
+          .call([this](const std::uint32_t&, const sdbus::ObjectPath&, const std::string& unit) { note(unit); });
+      bus_.manager()
+          .uponSignal("JobRemoved")
+          .onInterface(manager_interface)
+          .call([this](const std::uint32_t&, const sdbus::ObjectPath&, const std::string& unit, const std::string&) {
+            note(unit);
+          });
+    }
     sdbus_compat::finish_registration(bus_.manager());
     for (const std::string& unit : watched_) {
       auto proxy = bus_.proxy(ManagerBus::unit_path(unit));
@@ -53,7 +70,7 @@ class SystemdUnitWatch : public UnitWatch {
   }
 
   void note(const std::string& unit) {
-    if (watched_.contains(unit)) changed_.insert(unit);
+    if (watched_.empty() ? unit.starts_with("agentctl-") : watched_.contains(unit)) changed_.insert(unit);
   }
 
   ManagerBus bus_;

@@ -17,7 +17,7 @@ Record AppTest::add_record(const std::string& name, char id) {
   Record record = sample_record(name, sample_id(id));
   // In the order of their ids, so that "the latest" is known.
   record.created_at = sample_time(id);
-  EXPECT_FALSE(registry.create(record).has_value()) << name << " is taken";
+  EXPECT_FALSE(registry.create(record).rival) << name << " is taken";
   return record;
 }
 

@@ -55,6 +55,7 @@ class AppTest : public testing::Test {
                   .cwd = folder.path(),
                   .umask = 022,
                   .boot_id = sample_record().boot_id,
+                  .configuration_files = {folder / "config.json"},
                   .libexec_dir = folder / "libexec"};
 };
 

@@ -46,7 +46,7 @@ TEST_F(RunScope, GivesTheSignalThatEndedIt) {
 TEST_F(RunScope, PutsTheCommandIntoItsScopeBeforeItRuns) {
   pid_t process = 0;
   engine.on_start = [&](const UnitSpec& spec) {
-    process = spec.process;
+    process = spec.processes.at(0);
     EXPECT_EQ(spec.unit, "agentctl-web.scope");
     EXPECT_FALSE(exists(folder / "ran")) << "the child stands still until the scope is there";
     return StartResult{.started = true, .job_result = "done"};

@@ -285,7 +285,7 @@ TEST_F(FindSession, FindsEachOfSeveralOnceAndAllBeforeAnythingIsDone) {
 
 TEST_F(FindSession, ReadsWhatALiveSessionUses) {
   const Record record = add_session("web");
-  const std::string group = engine.control_group(slice_name("", "web"), record.unit);
+  const std::string group = engine.control_group(slice_name(record.request), record.unit);
   engine.usages[group] = {.cpu_ns = 1, .memory_bytes = 2, .memory_peak_bytes = 3, .processes = 4};
   Session session = find_session(context, "web");
   read_usage(context, session);
@@ -295,7 +295,7 @@ TEST_F(FindSession, ReadsWhatALiveSessionUses) {
 
 TEST_F(FindSession, KeepsWhatAnEndedOneHasUsed) {
   const Record record = add_ended("web");
-  engine.usages[engine.control_group(slice_name("", "web"), record.unit)] = {
+  engine.usages[engine.control_group(slice_name(record.request), record.unit)] = {
       .cpu_ns = 99, .memory_bytes = {}, .memory_peak_bytes = {}, .processes = {}};
   Session session = find_session(context, "web");
   read_usage(context, session);

@@ -31,8 +31,7 @@ class StopSessions : public AppTest {
     }
   }
   std::vector<pid_t>& processes_of(const Record& record) {
-    return engine
-        .process_lists[engine.control_group(slice_name(record.request.project, record.request.name), record.unit)];
+    return engine.process_lists[engine.control_group(slice_name(record.request), record.unit)];
   }
   std::vector<StopOutcome> stop(const std::vector<std::string>& names, const StopOptions& options = {}) {
     return stop_sessions(context, find_sessions(context, names), options);

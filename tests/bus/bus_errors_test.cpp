@@ -23,7 +23,7 @@ const Case cases[] = {
     {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, words, ""},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},
-    {"org.freedesktop.systemd1.ShuttingDown", ErrorCode::failed, "systemd is shutting down", ""},
+    {"org.freedesktop.systemd1.ShuttingDown", ErrorCode::unreachable, "systemd is shutting down", ""},
     {"org.freedesktop.DBus.Error.AccessDenied", ErrorCode::not_permitted, words, "agentctl --user, or as root"},
     {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", ErrorCode::not_permitted, words,
      "agentctl --user, or as root"},

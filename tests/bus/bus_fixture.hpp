@@ -30,7 +30,8 @@ class BusTest : public testing::Test {
             .kind = SessionKind::service,
             .host = {"/libexec/session-host", "/run/web's $HOME"},
             .recorder = {"/libexec/recorder", "/run/web's $HOME"},
-            .process = 0,
+            .processes = {},
+            .can_attach = false,
             .ttl = std::nullopt,
             .stop_timeout = std::chrono::seconds(5),
             .user = {}};

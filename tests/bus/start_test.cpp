@@ -62,7 +62,7 @@ TEST_F(StartTest, AScopeIsAskedForWithItsProcess) {
   UnitSpec spec = service_spec();
   spec.kind = SessionKind::scope;
   spec.unit = "agentctl-web.scope";
-  spec.process = 4711;
+  spec.processes = {4711};
   EXPECT_TRUE(start(spec).started);
   EXPECT_EQ(only_start().arguments, R"("agentctl-web.scope" "fail" [)"
                                     R"(("Description" <s "agentctl session abcdefghij: npm">) )"

@@ -15,7 +15,8 @@ UnitSpec service() {
           .kind = SessionKind::service,
           .host = {"/libexec/session-host", "/run/folder"},
           .recorder = {"/libexec/recorder", "/run/folder"},
-          .process = 0,
+          .processes = {},
+          .can_attach = false,
           .ttl = std::nullopt,
           .stop_timeout = 5s,
           .user = {}};
@@ -121,7 +122,7 @@ TEST(UnitProperties, RestartsAreSystemdsAndTheirDelayIsTheHosts) {
 TEST(UnitProperties, OfAScopeHaveItsProcessAndNothingOfAService) {
   UnitSpec spec = service();
   spec.kind = SessionKind::scope;
-  spec.process = 4711;
+  spec.processes = {4711};
   spec.ttl = 1h;
   for (const ManagerScope scope : {ManagerScope::user, ManagerScope::system})
     expect_properties(unit_properties(spec, scope),

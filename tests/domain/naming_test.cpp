@@ -84,28 +84,44 @@ TEST(ProjectSlice, EscapesWhatWouldMakeItTheChildOfAnother) {
   EXPECT_EQ(project_slice("\xFF"), "agentctl-\\xff.slice");
 }
 
+SessionRequest request_of(const std::string& name, const std::string& project = {}, const std::string& group = {}) {
+  SessionRequest request;
+  request.name = name;
+  request.project = project;
+  request.group = group;
+  return request;
+}
+
 TEST(ProjectSlice, IsTheSessionsSliceWhateverItsName) {
-  EXPECT_EQ(slice_name("shop", "web"), project_slice("shop"));
-  EXPECT_EQ(slice_name("shop", "api"), project_slice("shop"));
+  EXPECT_EQ(slice_name(request_of("web", "shop")), project_slice("shop"));
+  EXPECT_EQ(slice_name(request_of("api", "shop")), project_slice("shop"));
+}
+
+TEST(GroupSlice, IsInThatOfTheProjectAndNeverASpreadOne) {
+  EXPECT_EQ(slice_name(request_of("web", "shop", "front")), "agentctl-shop-front.slice");
+  EXPECT_EQ(slice_name(request_of("web", "my-app", "a-b")), "agentctl-my\\x2dapp-a\\x2db.slice");
+  EXPECT_EQ(slice_name(request_of("web", "", "1")), "agentctl-_-1.slice");
+  EXPECT_EQ(group_slice("shop", "front"), slice_name(request_of("web", "shop", "front")));
 }
 
 TEST(SpreadSlice, IsOneOfSixteenAndAlwaysTheSameForAName) {
   std::set<std::string> slices;
-  for (int i = 0; i < 1000; ++i) slices.insert(slice_name("", "session-" + std::to_string(i)));
+  for (int i = 0; i < 1000; ++i) slices.insert(slice_name(request_of("session-" + std::to_string(i))));
   EXPECT_EQ(slices.size(), 16U);
   // Fixed for ever: an agentctl of tomorrow must find the control group of a session of today.
-  EXPECT_EQ(slice_name("", "web"), "agentctl-_1.slice");
-  EXPECT_EQ(slice_name("", "api"), slice_name("", "api"));
+  EXPECT_EQ(slice_name(request_of("web")), "agentctl-_1.slice");
+  EXPECT_EQ(slice_name(request_of("api")), slice_name(request_of("api")));
 }
 
-TEST(CrowdedProjectSlice, IsInThatOfTheProject) {
-  EXPECT_EQ(crowded_project_slice("my-app", "web"), "agentctl-my\\x2dapp-_1.slice");
+TEST(CrowdedSlice, IsInThatOfTheProjectOrGroup) {
+  EXPECT_EQ(crowded_slice(project_slice("my-app"), "web"), "agentctl-my\\x2dapp-_1.slice");
+  EXPECT_EQ(crowded_slice(group_slice("", "g"), "web"), "agentctl-_-g-_1.slice");
 }
 
 TEST(SliceOfARecord, IsWhereItWasPut) {
   Record record = sample_record("web");
   EXPECT_EQ(slice_of(record), "agentctl-_1.slice");
-  record.slice = crowded_project_slice("shop", "web");
+  record.slice = crowded_slice(project_slice("shop"), "web");
   EXPECT_EQ(slice_of(record), "agentctl-shop-_1.slice");
   for (const char* good : {"agentctl-_1.slice", "agentctl-shop-_1.slice"}) EXPECT_TRUE(is_slice_name(good));
   for (const char* bad : {"", "a.slice", "agentctl-../../x.slice", "agentctl-shop.service"})

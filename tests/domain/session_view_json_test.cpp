@@ -22,17 +22,18 @@ json::value as_json(const Session& session) { return json::parse(to_json(session
 
 Session lives(Record record) {
   SessionEvidence evidence;
-  evidence.unit = UnitState{.unit = record.unit, .description = "", .activity = Activity::active};
+  evidence.unit = Activity::active;
   return make_session(std::move(record), evidence, std::nullopt);
 }
 
 void expect_every_key(const Session& session) {
   const json::value value = as_json(session);
-  EXPECT_THAT(keys_of(value), ElementsAre("id", "name", "unit", "scope", "state", "reason", "healthy", "command", "cwd",
-                                          "project", "group", "agent", "work_item", "labels", "ports", "attrs", "pid",
-                                          "invocation_id", "boot_id", "attempt", "restarts", "created_at", "started_at",
-                                          "ready_at", "ended_at", "expires_at", "ttl_s", "exit", "stopped_by", "usage",
-                                          "log_lost", "health", "attempts", "exclusive", "source"));
+  EXPECT_THAT(keys_of(value),
+              ElementsAre("id", "name", "unit", "scope", "state", "reason", "healthy", "command", "cwd", "project",
+                          "group", "agent", "work_item", "labels", "ports", "attrs", "pid", "invocation_id", "boot_id",
+                          "attempt", "restarts", "created_at", "started_at", "ready_at", "ended_at", "expires_at",
+                          "ttl_s", "exit", "stopped_by", "usage", "log_lost", "health", "attempts", "exclusive",
+                          "source", "pool", "priority", "persist", "on_end", "flow", "step"));
   EXPECT_THAT(keys_of(value.at("exit")), ElementsAre("code", "signal", "result"));
   EXPECT_THAT(keys_of(value.at("usage")), ElementsAre("cpu_ns", "memory_bytes", "memory_peak_bytes", "processes"));
 }
@@ -70,7 +71,7 @@ TEST(SessionJson, SaysAllThatIsKnownOfALiveSession) {
   note.pid = 4711;
   note.started_at = TimePoint(std::chrono::milliseconds(1'769'860'800'250));
   SessionEvidence evidence;
-  evidence.unit = UnitState{.unit = record.unit, .description = "", .activity = Activity::active};
+  evidence.unit = Activity::active;
   Session session = make_session(record, evidence, note);
   session.usage = {.cpu_ns = 5, .memory_bytes = 6, .memory_peak_bytes = 7, .processes = 8};
   const json::value value = as_json(session);

@@ -9,7 +9,7 @@ namespace {
 
 SessionEvidence unit_is(Activity activity) {
   SessionEvidence evidence;
-  evidence.unit = UnitState{.unit = "agentctl-web.service", .description = "", .activity = activity};
+  evidence.unit = activity;
   return evidence;
 }
 
@@ -77,12 +77,11 @@ TEST(SessionState, OfAnAttemptThatWaitsForItsTurnIsRestarting) {
   record.attempt = 3;
   record.earlier_attempts = {sample_end(State::failed), sample_end(State::failed)};
   record.retry_at = sample_time(90);
-  const UnitState unit{.unit = record.unit, .description = {}, .activity = Activity::activating};
-  const DerivedState waiting = derive_state(record, {.unit = unit});
+  const DerivedState waiting = derive_state(record, {.unit = Activity::activating});
   EXPECT_EQ(waiting.state, State::restarting);
   EXPECT_EQ(waiting.reason, "exited with status 0; attempt 3 follows");
   record.retry_at.reset();  // one that was asked for by hand starts at once
-  EXPECT_EQ(derive_state(record, {.unit = unit}).state, State::starting);
+  EXPECT_EQ(derive_state(record, {.unit = Activity::activating}).state, State::starting);
 }
 
 TEST(SessionState, OfARecordWithAnEndIsFinalWhateverTheUnitDoes) {

@@ -23,8 +23,8 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",  "list",    "status", "why", "logs",  "stop",      "wait",
-                  "kill", "restart", "extend", "rm",  "prune", "reconcile", "doctor"};
+const Words verbs{"run",     "list",   "status", "why",    "logs",  "stop", "cancel", "wait",      "kill",
+                  "restart", "extend", "flow",   "events", "adopt", "rm",   "prune",  "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -45,10 +45,14 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   why         what ended a session, or why it is in its state
   logs        what a session printed, and with -f prints
   stop        end sessions with all of their processes
+  cancel      take queued sessions out of the line
   wait        wait until sessions have ended
   kill        send a signal to all processes of a session
   restart     start a session again
   extend      give a session more time
+  flow        sessions that follow one another
+  events      what happens to sessions, as it happens
+  adopt       make a session of a process that runs already
   rm          forget ended sessions by name
   prune       forget all that ended long ago
   reconcile   repair the registry after a crash or reboot

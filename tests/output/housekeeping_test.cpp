@@ -46,7 +46,8 @@ TEST_F(HousekeepingTest, ReconcileTellsWhatItRepaired) {
   registry().create(record_of("web"));
   EXPECT_THAT(agentctl({"reconcile"}),
               ended_with(0, "web: lost, it was never started: the agentctl that asked for it was gone\n", ""));
-  EXPECT_THAT(agentctl({"reconcile", "--json"}), ended_with(0, "{\"ended\":[],\"restored\":[],\"removed\":[]}\n", ""));
+  EXPECT_THAT(agentctl({"reconcile", "--json"}),
+              ended_with(0, "{\"ended\":[],\"restored\":[],\"removed\":[],\"started\":[]}\n", ""));
 }
 
 TEST_F(HousekeepingTest, KillSendsTheSignal) {
@@ -154,7 +155,9 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
   EXPECT_THAT(agentctl({"__complete", "ended"}), ended_with(0, "old\n", ""));
   EXPECT_THAT(
       agentctl({"__complete", "verbs"}),
-      ended_with(0, "run\nlist\nstatus\nwhy\nlogs\nstop\nwait\nkill\nrestart\nextend\nrm\nprune\nreconcile\ndoctor\n",
+      ended_with(0,
+                 "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\nevents\nadopt\nrm\n"
+                 "prune\nreconcile\ndoctor\n",
                  ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));
   EXPECT_THAT(agentctl({"__complete", "rubbish"}), ended_with(0, "", ""));

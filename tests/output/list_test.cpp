@@ -86,7 +86,8 @@ const Words session_keys{"id",         "name",       "unit",     "scope",       
                          "command",    "cwd",        "project",  "group",         "agent",      "work_item", "labels",
                          "ports",      "attrs",      "pid",      "invocation_id", "boot_id",    "attempt",   "restarts",
                          "created_at", "started_at", "ready_at", "ended_at",      "expires_at", "ttl_s",     "exit",
-                         "stopped_by", "usage",      "log_lost", "health",        "attempts",   "exclusive", "source"};
+                         "stopped_by", "usage",      "log_lost", "health",        "attempts",   "exclusive", "source",
+                         "pool",       "priority",   "persist",  "on_end",        "flow",       "step"};
 
 Words keys_of(const boost::json::value& value) {
   Words keys;
@@ -125,7 +126,8 @@ TEST_F(ListTest, InJsonALiveSessionIsExactlyThis) {
       R"("ready_at":"2026-01-31T12:00:00.250Z","ended_at":null,"expires_at":"2026-01-31T12:01:00.750Z",)"
       R"("ttl_s":6.05E1,"exit":{"code":null,"signal":null,"result":null},"stopped_by":null,)"
       R"("usage":{"cpu_ns":null,"memory_bytes":null,"memory_peak_bytes":null,"processes":null},)"
-      R"("log_lost":0,"health":null,"attempts":[],"exclusive":null,"source":null}])";
+      R"("log_lost":0,"health":null,"attempts":[],"exclusive":null,"source":null,"pool":null,)"
+      R"("priority":0,"persist":false,"on_end":null,"flow":null,"step":null}])";
   EXPECT_THAT(agentctl({"list", "--json"}),
               ended_with(0, filled(expected, {{"id", record.id}, {"work", path("work")}, {"boot", boot_id()}}) + "\n",
                          ""));

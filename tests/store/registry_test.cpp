@@ -62,8 +62,8 @@ TEST_F(RegistryTest, ThatDoesNotExistIsEmpty) {
 }
 
 TEST_F(RegistryTest, KeepsWhatWasCreated) {
-  EXPECT_EQ(registry.create(sample_record("web", web_id)), std::nullopt);
-  EXPECT_EQ(registry.create(sample_record("api", api_id)), std::nullopt);
+  EXPECT_EQ(registry.create(sample_record("web", web_id)).rival, std::nullopt);
+  EXPECT_EQ(registry.create(sample_record("api", api_id)).rival, std::nullopt);
   EXPECT_THAT(ids_of(registry.live()), UnorderedElementsAre(web_id, api_id));
   EXPECT_THAT(ids_of(registry.by_name("web")), ElementsAre(web_id));
   EXPECT_THAT(ids_of(registry.by_id_prefix(api_id)), ElementsAre(api_id));
@@ -83,7 +83,7 @@ TEST_F(RegistryTest, IsForItsOwnerOnly) {
 
 TEST_F(RegistryTest, GivesTheHolderOfANameThatIsTaken) {
   registry.create(sample_record("web", web_id));
-  const auto holder = registry.create(sample_record("web", api_id));
+  const auto holder = registry.create(sample_record("web", api_id)).rival;
   ASSERT_TRUE(holder.has_value());
   EXPECT_EQ(holder->id, web_id);
   EXPECT_THAT(ids_of(registry.live()), ElementsAre(web_id));
@@ -94,18 +94,18 @@ TEST_F(RegistryTest, GivesTheHolderOfAKeyUnderAnotherName) {
   holder.request.exclusive = "deploy";
   registry.create(holder);
   Record wanted = sample_record("api", api_id);
-  EXPECT_EQ(registry.create(wanted), std::nullopt);
+  EXPECT_EQ(registry.create(wanted).rival, std::nullopt);
   registry.discard(wanted);
   wanted.request.exclusive = "deploy";
-  EXPECT_EQ(registry.create(wanted).value().id, web_id);
+  EXPECT_EQ(registry.create(wanted).rival.value().id, web_id);
   registry.finish(holder, sample_end());
-  EXPECT_EQ(registry.create(wanted), std::nullopt);
+  EXPECT_EQ(registry.create(wanted).rival, std::nullopt);
 }
 
 TEST_F(RegistryTest, FreesTheNameWhenItsHolderHasEnded) {
   registry.create(sample_record("web", web_id));
   EXPECT_TRUE(registry.finish(sample_record("web", web_id), sample_end()));
-  EXPECT_EQ(registry.create(sample_record("web", api_id)), std::nullopt);
+  EXPECT_EQ(registry.create(sample_record("web", api_id)).rival, std::nullopt);
   EXPECT_THAT(ids_of(registry.by_name("web")), UnorderedElementsAre(web_id, api_id));
 }
 
@@ -170,7 +170,7 @@ TEST_F(RegistryTest, TakesTheEndForTrueAfterACrashBetweenItsTwoSteps) {
   ASSERT_EQ(registry.by_id_prefix(web_id).size(), 1U);
   EXPECT_TRUE(registry.by_id_prefix(web_id).front().end.has_value());
   EXPECT_TRUE(registry.has_ended("web", web_id));
-  EXPECT_EQ(registry.create(sample_record("web", api_id)), std::nullopt) << "the name is free";
+  EXPECT_EQ(registry.create(sample_record("web", api_id)).rival, std::nullopt) << "the name is free";
   EXPECT_FALSE(registry.finish(sample_record(), sample_end(State::exited)));
   EXPECT_THAT(ids_of(registry.live()), ElementsAre(api_id)) << "finishing again tidies up";
   EXPECT_EQ(registry.ended().front().end->state, State::failed);
@@ -331,7 +331,7 @@ TEST_F(RegistryTest, GivesANameToExactlyOneOfManyWhoWantIt) {
   for (char last = 'a'; last < 'a' + 20; ++last)
     starters.emplace_back([this, last](const ChildProcess::Ready&) {
       Registry own(root);
-      const auto holder = own.create(sample_record("web", sample_id(last)));
+      const auto holder = own.create(sample_record("web", sample_id(last))).rival;
       if (!holder) return 0;
       return holder->request.name == "web" && holder->id != sample_id(last) ? 1 : 2;
     });

@@ -42,7 +42,7 @@ void FakeEngine::add_unit(const Record& record, Activity activity) {
   UnitDetails details;
   details.state = {.unit = record.unit, .description = unit_description(record), .activity = activity};
   details.invocation_id = "invocation-" + record.id;
-  details.control_group = control_group(slice_name(record.request.project, record.request.name), record.unit);
+  details.control_group = control_group(slice_name(record.request), record.unit);
   details.active_since = record.created_at;
   units[record.unit] = details;
 }
@@ -72,6 +72,29 @@ StartResult FakeEngine::start(const UnitSpec& spec) {
   details.invocation_id = "invocation-of-" + spec.unit;
   units[spec.unit] = details;
   return {.started = true, .job_result = "done"};
+}
+
+void FakeEngine::request_start(const UnitSpec& spec) {
+  calls.push_back("request " + spec.unit);
+  specs.push_back(spec);
+  if (on_start) {
+    on_start(spec);
+    return;
+  }
+  UnitDetails details;
+  details.state = {.unit = spec.unit, .description = spec.description, .activity = Activity::activating};
+  units[spec.unit] = details;
+}
+
+void FakeEngine::request_helper(const HelperSpec& spec) {
+  calls.push_back("help " + spec.unit);
+  helpers.push_back(spec);
+}
+
+void FakeEngine::attach(const std::string& unit, const std::vector<pid_t>& processes) {
+  std::string call = "attach " + unit;
+  for (const pid_t pid : processes) call += " " + std::to_string(pid);
+  calls.push_back(std::move(call));
 }
 
 std::vector<UnitState> FakeEngine::list_while(const std::function<void()>& meanwhile) {

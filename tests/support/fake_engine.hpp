@@ -23,10 +23,11 @@ class FakeEngine : public Engine {
   std::map<std::string, std::vector<pid_t>> process_lists;
 
   /// In order: "connect", "start UNIT", "list", "inspect UNIT", "stop UNIT UNIT", "restart UNIT", "kill UNIT 15",
-  /// "limit UNIT 90s", "forget UNIT", "watch UNIT UNIT".
+  /// "request UNIT", "help UNIT", "attach UNIT 4711", "limit UNIT 90s", "forget UNIT", "watch UNIT UNIT".
   std::vector<std::string> calls;
-  /// What start() was given.
+  /// What start() and request_start() were given.
   std::vector<UnitSpec> specs;
+  std::vector<HelperSpec> helpers;
 
   /// What a call does beyond being written down. They may throw Error; empty ones do what a working systemd would.
   std::function<void()> on_connect;
@@ -46,6 +47,9 @@ class FakeEngine : public Engine {
 
   void connect() override;
   StartResult start(const UnitSpec& spec) override;
+  void request_start(const UnitSpec& spec) override;
+  void request_helper(const HelperSpec& spec) override;
+  void attach(const std::string& unit, const std::vector<pid_t>& processes) override;
   std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;
   std::optional<UnitDetails> inspect(const std::string& unit) override;
   void stop(const std::vector<std::string>& names) override;

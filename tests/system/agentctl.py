@@ -159,7 +159,7 @@ class Agentctl:
         """The units of sessions that systemd has loaded, whatever their state."""
         rows = self.systemctl("list-units", "--all", "--plain", "--no-legend", "--full", f"{pattern}.service",
                               f"{pattern}.scope").out.splitlines()
-        return {row.split()[0] for row in rows} - {"agentctl-reconcile.service"}
+        return {unit for row in rows if not (unit := row.split()[0]).startswith(("agentctl-reconcile.", "agentctl-reconcile@"))}
 
     def journal(self, name):
         """The entries that journalctl finds for a session's unit, oldest first. Bytes that are no UTF-8 come as lists."""
@@ -205,7 +205,7 @@ class Agentctl:
         if group_folder(f"{manager}/agentctl.slice"):
             self.systemctl("kill", "--signal=KILL", "agentctl.slice")
             self.systemctl("stop", "agentctl.slice")
-            assert not self.units(), self.units()
+            eventually(lambda: not self.units(), 5, "all units are unloaded")
         shutil.rmtree(self.registry, ignore_errors=True)
         for folder in glob.glob(f"{self.runtime}/*"):
             shutil.rmtree(folder)

@@ -32,8 +32,23 @@ def test_a_group_spans_projects(agentctl):
     agentctl.run("a", "sleep", "1000", options=["--group", "g", "-p", "shop"])
     agentctl.run("b", "sleep", "1000", options=["--group", "g"])
     agentctl.run("c", "sleep", "1000")
+    assert agentctl.show("agentctl-a.service", "Slice")["Slice"] == "agentctl-shop-g.slice"
+    assert agentctl.show("agentctl-b.service", "Slice")["Slice"] == "agentctl-_-g.slice"
+    assert agentctl.status("a")["usage"]["processes"] == 2, "it is looked for where it is"
     assert agentctl.ok("stop", "--group", "g").count("stopped") == 2
     assert agentctl.names() == ["c"]
+    for unit in ("agentctl-shop-g.slice", "agentctl-_-g.slice"):
+        assert agentctl.systemctl("is-active", unit).out == "inactive\n", "the slice itself was stopped"
+
+
+def test_a_group_ends_without_the_rest_of_its_project(agentctl):
+    agentctl.run("a", "sleep", "1000", options=["-p", "shop", "--group", "g"])
+    agentctl.run("b", "sleep", "1000", options=["-p", "shop"])
+    agentctl.ok("stop", "-p", "shop", "--group", "g")
+    assert agentctl.names() == ["b"]
+    agentctl.run("a", "sleep", "1000", options=["-p", "shop", "--group", "g"])
+    assert agentctl.ok("stop", "-p", "shop").count(": stopped, ") == 2
+    assert agentctl.units() == set()
 
 
 def test_who_waits_for_a_project_waits_for_all_of_it(agentctl, folder):

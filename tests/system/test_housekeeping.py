@@ -52,7 +52,7 @@ def test_reconcile_has_nothing_to_do(agentctl):
     agentctl.run("b", "true")
     agentctl.wait_ended("b")
     assert agentctl.ok("reconcile") == "nothing to repair\n"
-    assert agentctl("reconcile", "--json").json() == {"ended": [], "restored": [], "removed": []}
+    assert agentctl("reconcile", "--json").json() == {"ended": [], "restored": [], "removed": [], "started": []}
 
 
 @pytest.fixture

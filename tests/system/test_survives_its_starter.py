@@ -12,7 +12,8 @@ from terminal import Terminal
 
 KEYS = {"id", "name", "unit", "scope", "state", "reason", "healthy", "command", "cwd", "project", "group", "agent",
         "work_item", "labels", "ports", "attrs", "pid", "invocation_id", "boot_id", "attempt", "restarts", "created_at",
-        "started_at", "ready_at", "ended_at", "expires_at", "ttl_s", "exit", "stopped_by", "usage", "log_lost", "health", "attempts", "exclusive", "source"}
+        "started_at", "ready_at", "ended_at", "expires_at", "ttl_s", "exit", "stopped_by", "usage", "log_lost", "health", "attempts",
+        "exclusive", "source", "pool", "priority", "persist", "on_end", "flow", "step"}
 
 
 def assert_still_runs(agentctl, before):

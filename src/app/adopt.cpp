@@ -1,0 +1,116 @@
+#include "app/adopt.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "app/name_claim.hpp"
+#include "app/sessions.hpp"
+#include "base/error.hpp"
+#include "base/file.hpp"
+#include "base/process.hpp"
+#include "base/random.hpp"
+#include "base/text.hpp"
+#include "base/user.hpp"
+#include "domain/naming.hpp"
+#include "domain/request_rules.hpp"
+
+namespace agentctl {
+namespace {
+
+Error cannot_adopt(pid_t pid, ErrorCode code, std::string reason, std::string hint = {}) {
+  return Error({.code = code,
+                .context = "cannot adopt process",
+                .object = std::to_string(pid),
+                .reason = std::move(reason),
+                .hint = std::move(hint)});
+}
+
+// The session that a control group belongs to; empty: none.
+std::string session_of(const std::string& control_group) {
+  for (std::string_view left = control_group; !left.empty();) {
+    const std::string_view part = left.substr(0, left.find('/'));
+    left.remove_prefix(std::min(left.size(), part.size() + 1));
+    if (auto name = name_from_unit(part)) return std::move(*name);
+  }
+  return {};
+}
+
+Process adoptable(const Context& context, pid_t pid) {
+  auto process = find_process(pid);
+  if (!process) throw cannot_adopt(pid, ErrorCode::not_found, "there is no such process");
+  if (process->uid != context.asker.uid)
+    throw cannot_adopt(pid, ErrorCode::not_permitted, "it belongs to " + user_name(process->uid),
+                       "sudo -u " + user_name(process->uid) + " agentctl adopt " + std::to_string(pid));
+  if (pid == 1 || process->command.empty())
+    throw cannot_adopt(pid, ErrorCode::usage, pid == 1 ? "it is systemd" : "it runs no program");
+  if (const std::string name = session_of(process->control_group); !name.empty())
+    throw cannot_adopt(pid, ErrorCode::conflict, "session '" + name + "' has it already", "agentctl status " + name);
+  return std::move(*process);
+}
+
+// This agentctl may descend from it: a shell that adopts itself.
+std::vector<pid_t> tree_without_us(pid_t pid) {
+  std::vector<pid_t> tree = process_tree(pid);
+  std::erase(tree, ::getpid());
+  return tree;
+}
+
+// What was born while systemd moved the others is still outside; its own children are where it is.
+void fetch_stragglers(Context& context, const std::string& unit, const std::string& control_group, pid_t pid) {
+  for (int round = 0; round < 10; ++round) {
+    const std::vector<pid_t> inside = context.engine.processes(control_group);
+    std::vector<pid_t> outside = tree_without_us(pid);
+    std::erase_if(outside, [&](pid_t other) { return std::find(inside.begin(), inside.end(), other) != inside.end(); });
+    if (outside.empty()) return;
+    try {
+      context.engine.attach(unit, outside);
+    } catch (const Error& error) {
+      // One that has ended meanwhile cannot be moved, and need not.
+      if (error.code() == ErrorCode::unreachable) throw;
+    }
+  }
+}
+
+}  // namespace
+
+Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
+  const Process process = adoptable(context, pid);
+  PreparedLaunch prepared;
+  Record& record = prepared.launch.record;
+  record.id = random_id(id_length);
+  request.command = process.command;
+  request.cwd = process.cwd.empty() ? "/" : process.cwd;
+  request.kind = SessionKind::scope;
+  request.adopted = true;
+  if (request.name.empty()) request.name = default_name(request.command.front(), record.id);
+  check_request(request);
+  record.unit = unit_name(request.name, request.kind);
+  record.scope = context.scope;
+  record.request = std::move(request);
+  record.created_by = context.asker;
+  record.created_at = now();
+  record.boot_id = context.boot_id;
+  // systemd counts from now, not from the start of the process.
+  if (record.request.ttl && *record.request.ttl != forever) record.expires_at = record.created_at + *record.request.ttl;
+  prepared.launch.executable = process.command.front();
+  prepared.launch.registry = context.registry.root();
+  prepared.spec = unit_spec(context, record);
+  prepared.spec.processes = tree_without_us(pid);
+
+  const HeldLaunch held = std::get<HeldLaunch>(claim_launch(context, prepared, {}));
+  HostNote note;
+  note.pid = pid;
+  note.started_at = process.started_at;
+  write_file(held.folder + "/" + host_note_file, to_json(note));
+  const StartResult result = start_claimed(context, record, prepared.spec);
+  if (!result.started) {
+    context.registry.discard(record);
+    context.runtime.remove(record.id);
+    throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'");
+  }
+  fetch_stragglers(context, record.unit, context.engine.control_group(prepared.spec.slice, record.unit), pid);
+  return observe(context, record);
+}
+
+}  // namespace agentctl

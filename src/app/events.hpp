@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "app/context.hpp"
+#include "domain/session_view.hpp"
+
+namespace agentctl {
+
+/// A session came into a state.
+struct Event {
+  TimePoint at{};
+  State state = State::lost;
+  std::optional<State> before;  ///< nothing for its first
+  std::string reason;
+  int attempt = 1;
+  Record record;
+};
+
+/// Returns false when no more are wanted.
+using EventSink = std::function<bool(const Event&)>;
+
+/// What the records remember of all sessions, the oldest first: when each was asked for, started and ended.
+void past_events(Context& context, const EventSink& sink);
+
+/// What happens from now on, until the sink has enough: woken by systemd's signals and changes of the registry.
+void follow_events(Context& context, const EventSink& sink);
+
+}  // namespace agentctl

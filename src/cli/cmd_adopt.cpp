@@ -1,0 +1,34 @@
+#include "app/adopt.hpp"
+#include "cli/command_line.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+
+namespace agentctl {
+
+int cmd_adopt(Invocation& invocation) {
+  CommandLine line(invocation, "adopt", "[OPTIONS] PID",
+                   "Makes a session of a process of yours that runs already, with all of its descendants.",
+                   {"agentctl adopt -n web 4321", "agentctl adopt --ttl 2h 4321"});
+  std::string pid;
+  SessionRequest request;
+  CLI::App& app = line.app();
+  app.add_option("PID", pid)->required()->type_name("");
+  app.add_option("-n,--name", request.name, "name, unique among live sessions")->type_name("NAME");
+  app.add_option("-p,--project", request.project, "project that it belongs to")->type_name("PROJECT");
+  app.add_option("--group", request.group, "group that it belongs to")->type_name("GROUP");
+  app.add_option("--agent", request.agent, "agent that it belongs to")->type_name("AGENT");
+  app.add_option("--work-item", request.work_item, "what it works on")->type_name("ITEM");
+  line.add_span("--ttl", request.ttl, "time limit from now on (default: none)");
+  std::optional<microseconds> stop_timeout;
+  line.add_span("--stop-timeout", stop_timeout, "from SIGTERM to SIGKILL on stop (default: 5s)");
+  app.add_option("--on-end", request.on_end, "run this with sh when it has ended")->type_name("COMMAND");
+  line.parse();
+  if (stop_timeout) request.stop_timeout = *stop_timeout;
+  const std::size_t number = parse_number("adopt", "PID", pid, INT32_MAX);
+
+  const Session session = adopt_process(invocation.context(), static_cast<pid_t>(number), std::move(request));
+  print(invocation.globals().json ? to_json(session) + "\n" : session.record.request.name + "\n");
+  return 0;
+}
+
+}  // namespace agentctl

@@ -1,0 +1,302 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <iterator>
+#include <string_view>
+
+#include "app/flows.hpp"
+#include "base/file.hpp"
+#include "base/text.hpp"
+#include "cli/command_line.hpp"
+#include "cli/print.hpp"
+#include "cli/table.hpp"
+#include "cli/verb.hpp"
+#include "cli/waiting.hpp"
+
+namespace agentctl {
+namespace {
+
+Color color_of_flow(FlowState state) {
+  switch (state) {
+    case FlowState::running: return Color::green;
+    case FlowState::failed: return Color::red;
+    case FlowState::waiting:
+    case FlowState::cancelled: return Color::yellow;
+    case FlowState::succeeded: break;
+  }
+  return Color::none;
+}
+
+std::string reason_of(const FlowView& view) {
+  if (view.flow.end) return view.flow.end->reason;
+  if (view.flow.cancel) return "cancelled by " + view.flow.cancel->by.user + "; what runs goes on to its end";
+  if (view.state != FlowState::waiting) return {};
+  for (std::size_t i = 0; i < view.steps.size(); ++i)
+    if (view.steps[i].state == State::queued && judge_step(view.flow, view.steps, i).kind == StepVerdict::Kind::at_gate)
+      return "step '" + view.flow.steps[i].name + "' " + view.steps[i].reason;
+  return {};
+}
+
+boost::json::object object_of(const FlowView& view) {
+  const auto text_or_null = [](const std::string& text) {
+    return text.empty() ? boost::json::value(nullptr) : boost::json::value(to_valid_utf8(text));
+  };
+  const auto time_or_null = [](const std::optional<TimePoint>& time) {
+    return time ? boost::json::value(format_rfc3339(*time)) : boost::json::value(nullptr);
+  };
+  const Flow& flow = view.flow;
+  boost::json::array steps;
+  for (std::size_t i = 0; i < flow.steps.size(); ++i) {
+    const Step& step = flow.steps[i];
+    boost::json::array needs;
+    for (const std::string& need : step.needs) needs.emplace_back(need);
+    steps.push_back(boost::json::object{{"name", step.name},
+                                        {"session", step.session},
+                                        {"session_id", step.session_id},
+                                        {"state", to_string(view.steps[i].state)},
+                                        {"reason", text_or_null(view.steps[i].reason)},
+                                        {"needs", std::move(needs)},
+                                        {"wait_for", text_or_null(step.gate)},
+                                        {"may_fail", step.may_fail},
+                                        {"started_at", time_or_null(view.steps[i].started_at)},
+                                        {"ended_at", time_or_null(view.steps[i].ended_at)}});
+  }
+  boost::json::array gates;
+  for (const std::string& gate : flow.open_gates) gates.emplace_back(gate);
+  return {{"id", flow.id},
+          {"name", flow.name},
+          {"key", text_or_null(flow.key)},
+          {"project", text_or_null(flow.project)},
+          {"state", to_string(view.state)},
+          {"reason", text_or_null(reason_of(view))},
+          {"created_at", format_rfc3339(flow.created_at)},
+          {"ended_at", time_or_null(flow.end ? std::optional(flow.end->at) : std::nullopt)},
+          {"on_failure", flow.goes_on ? "continue" : "stop"},
+          {"open_gates", std::move(gates)},
+          {"steps", std::move(steps)}};
+}
+
+std::size_t count_ended(const FlowView& view) {
+  return static_cast<std::size_t>(std::count_if(view.steps.begin(), view.steps.end(), [](const StepStanding& standing) {
+    return is_terminal(standing.state);
+  }));
+}
+
+std::string text_of(const FlowView& view) {
+  const std::string reason = reason_of(view);
+  std::string text = paint(view.flow.name, Color::bold) + " (" + view.flow.id + ")  " +
+                     paint(to_string(view.state), color_of_flow(view.state)) +
+                     (reason.empty() ? "" : ", " + to_printable(reason)) + ", " + std::to_string(count_ended(view)) +
+                     " of " + std::to_string(view.steps.size()) + " steps have ended\n";
+  std::vector<std::vector<Cell>> rows;
+  const TimePoint at = now();
+  for (std::size_t i = 0; i < view.steps.size(); ++i) {
+    const StepStanding& standing = view.steps[i];
+    std::string ran;
+    if (standing.started_at)
+      ran = format_rough_span(std::max(microseconds(0), standing.ended_at.value_or(at) - *standing.started_at));
+    rows.push_back({{"  " + view.flow.steps[i].name, Color::none},
+                    {to_string(standing.state), color_of(standing.state)},
+                    {ran, Color::none},
+                    {to_printable(standing.reason), Color::none},
+                    {view.flow.steps[i].session, Color::dim}});
+  }
+  static const std::vector<Column> columns{{.title = "  STEP"},
+                                           {.title = "STATE"},
+                                           {.title = "RAN", .right = true, .rank = 1},
+                                           {.title = "WHY", .flexible = true, .rank = 2},
+                                           {.title = "SESSION", .rank = 3}};
+  return text + format_table(columns, rows, terminal_width());
+}
+
+void show(const Invocation& invocation, const FlowView& view) {
+  print(invocation.globals().json ? boost::json::serialize(object_of(view)) + "\n" : text_of(view));
+}
+
+std::string read_input() {
+  std::string text;
+  std::array<char, 65536> chunk{};
+  while (text.size() <= flow_size_limit) {
+    const ssize_t n = ::read(STDIN_FILENO, chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error("cannot read", "standard input", errno);
+    if (n == 0) break;
+    text.append(chunk.data(), static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+FlowRequest read_flow(const std::string& file) {
+  if (file == "-") return parse_flow_file(read_input(), "standard input");
+  // One byte more than is allowed, so that what is too large is told as such.
+  const auto text = read_file(file, 2 * flow_size_limit);
+  if (!text) throw system_error("cannot read", file, ENOENT);
+  return parse_flow_file(*text, file);
+}
+
+int ends_well(const FlowView& view) { return view.state == FlowState::succeeded ? 0 : 1; }
+
+int flow_run(Invocation& invocation) {
+  CommandLine line(invocation, "flow run", "[--wait] [--check] FILE|-",
+                   "Runs the steps that FILE describes, each as a session, in the order of their needs.",
+                   {"agentctl flow run release.json", "agentctl flow run --check release.json"});
+  std::string file;
+  bool wait = false;
+  bool check = false;
+  line.app().add_option("FILE", file)->required()->type_name("");
+  line.app().add_flag("--wait", wait, "return when it has ended: 0 when it succeeded, else 1");
+  line.app().add_flag("--check", check, "only read the file");
+  line.parse();
+  const FlowRequest request = read_flow(file);
+  if (check) {
+    print(request.name + ": " + std::to_string(request.steps.size()) + " steps, nothing wrong\n");
+    return 0;
+  }
+  Context& context = invocation.context();
+  FlowView view = run_flow(context, request, file == "-" ? "standard input" : file);
+  if (wait) {
+    Waiting waiting("waiting for flow " + view.flow.name);
+    view = wait_for_flow(context, view, std::nullopt, waiting.tick());
+    waiting.done();
+  }
+  if (invocation.globals().json || wait || stdout_is_terminal()) {
+    show(invocation, view);
+  } else {
+    print(view.flow.name + "\n");
+  }
+  return wait ? ends_well(view) : 0;
+}
+
+int flow_list(Invocation& invocation) {
+  CommandLine line(invocation, "flow list", "[-a]", "Shows the flows that live.", {"agentctl flow list -a"});
+  bool all = false;
+  line.app().add_flag("-a,--all", all, "also those that have ended");
+  line.parse();
+  const std::vector<FlowView> views = list_flows(invocation.context(), all);
+  if (invocation.globals().json) {
+    std::string text = "[";
+    for (const FlowView& view : views)
+      text += (text.size() > 1 ? ",\n " : "") + boost::json::serialize(object_of(view));
+    print(text + "]\n");
+    return 0;
+  }
+  if (views.empty()) {
+    print(all ? "no flows\n" : "no live flows (agentctl flow list -a shows ended ones)\n");
+    return 0;
+  }
+  std::vector<std::vector<Cell>> rows;
+  const TimePoint at = now();
+  for (const FlowView& view : views)
+    rows.push_back({{view.flow.name, Color::bold},
+                    {to_string(view.state), color_of_flow(view.state)},
+                    {std::to_string(count_ended(view)) + "/" + std::to_string(view.steps.size()), Color::none},
+                    {format_rough_span(std::max(microseconds(0), at - view.flow.created_at)), Color::none},
+                    {view.flow.project, Color::none},
+                    {to_printable(reason_of(view)), Color::none}});
+  static const std::vector<Column> columns{{.title = "FLOW"},
+                                           {.title = "STATE"},
+                                           {.title = "STEPS", .right = true},
+                                           {.title = "AGE", .right = true, .rank = 2},
+                                           {.title = "PROJECT", .rank = 3},
+                                           {.title = "WHY", .flexible = true, .rank = 1}};
+  print(format_table(columns, rows, terminal_width()));
+  return 0;
+}
+
+int flow_status(Invocation& invocation) {
+  CommandLine line(invocation, "flow status", "FLOW", "Shows one flow and how its steps stand.",
+                   {"agentctl flow status release"});
+  std::string name;
+  line.app().add_option("FLOW", name)->required()->type_name("");
+  line.parse();
+  show(invocation, find_flow(invocation.context(), name));
+  return 0;
+}
+
+int flow_wait(Invocation& invocation) {
+  CommandLine line(invocation, "flow wait", "[--timeout SPAN] FLOW",
+                   "Waits until a flow has ended: 0 when it succeeded, else 1.", {"agentctl flow wait release"});
+  std::string name;
+  std::optional<microseconds> timeout;
+  line.app().add_option("FLOW", name)->required()->type_name("");
+  line.add_span("--timeout", timeout, "wait no longer");
+  line.parse();
+  Context& context = invocation.context();
+  Waiting waiting("waiting for flow " + name);
+  const FlowView view = wait_for_flow(context, find_flow(context, name), timeout, waiting.tick());
+  waiting.done();
+  show(invocation, view);
+  return ends_well(view);
+}
+
+int flow_cancel(Invocation& invocation) {
+  CommandLine line(invocation, "flow cancel", "[--stop] [--reason TEXT] FLOW",
+                   "Starts no more steps of a flow. Those that run go on to their end, or are stopped.",
+                   {"agentctl flow cancel release", "agentctl flow cancel --stop release"});
+  std::string name;
+  std::string reason;
+  bool stop = false;
+  line.app().add_option("FLOW", name)->required()->type_name("");
+  line.app().add_flag("--stop", stop, "stop the steps that run, too");
+  line.app().add_option("--reason", reason, "why, for the record")->type_name("TEXT");
+  line.parse();
+  Context& context = invocation.context();
+  show(invocation, cancel_flow(context, find_flow(context, name), shorten(to_printable(reason), 256), stop));
+  return 0;
+}
+
+int flow_resume(Invocation& invocation) {
+  CommandLine line(invocation, "flow resume", "FLOW [GATE]",
+                   "Opens the gate that a flow waits at, so that the steps behind it start.",
+                   {"agentctl flow resume release", "agentctl flow resume release approval"});
+  std::string name;
+  std::string gate;
+  line.app().add_option("FLOW", name)->required()->type_name("");
+  line.app().add_option("GATE", gate)->type_name("");
+  line.parse();
+  Context& context = invocation.context();
+  show(invocation, resume_flow(context, find_flow(context, name), gate));
+  return 0;
+}
+
+constexpr std::array<Verb, 6> flow_verbs{{
+    {"run", "start a flow", flow_run},
+    {"list", "flows that live, or with -a all", flow_list},
+    {"status", "one flow and its steps", flow_status},
+    {"wait", "wait until a flow has ended", flow_wait},
+    {"cancel", "start no more of its steps", flow_cancel},
+    {"resume", "open the gate that a flow waits at", flow_resume},
+}};
+
+std::string description() {
+  std::string text = "Sessions that follow one another; agentctl-flow(5) describes the file.\n";
+  for (const Verb& verb : flow_verbs) {
+    std::string name(verb.name);
+    name.resize(12, ' ');
+    text += "\n  " + name + std::string(verb.summary);
+  }
+  return text;
+}
+
+}  // namespace
+
+int cmd_flow(Invocation& invocation) {
+  const std::vector<std::string> words = invocation.arguments();
+  const auto verb = std::find_if(flow_verbs.begin(), flow_verbs.end(),
+                                 [&](const Verb& row) { return !words.empty() && row.name == words.front(); });
+  if (verb != flow_verbs.end()) {
+    invocation.drop_first_argument();
+    return verb->run(invocation);
+  }
+  if (!words.empty() && !words.front().starts_with('-'))
+    throw usage_error("flow", "unknown verb 'flow " + to_printable(words.front()) + "'");
+  CommandLine line(invocation, "flow", "run|list|status|wait|cancel|resume ...", description(),
+                   {"agentctl flow run release.json", "agentctl flow status release"});
+  line.parse();
+  throw usage_error("flow", "say what: run, list, status, wait, cancel or resume");
+}
+
+}  // namespace agentctl

@@ -1,0 +1,55 @@
+#include "store/registry_watch.hpp"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+
+#include "base/error.hpp"
+#include "base/file.hpp"
+
+namespace agentctl {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+int poll_timeout(std::optional<microseconds> left) {
+  if (!left) return -1;
+  return static_cast<int>(std::clamp<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(*left).count(), 0,
+                                                   std::chrono::milliseconds(std::chrono::hours(24)).count()));
+}
+
+}  // namespace
+
+RegistryWatch::RegistryWatch(const std::string& root) : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+  if (!inotify_) throw system_error("cannot watch", root, errno);
+  // Every change ends with a rename into one of these, or with the removal of a file.
+  for (const char* folder : {"/live", "/ended", "/flows", "/ended-flows"}) {
+    const std::string path = root + folder;
+    make_directories(path);
+    if (::inotify_add_watch(inotify_.get(), path.c_str(), IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR) < 0)
+      throw system_error("cannot watch", path, errno);
+  }
+}
+
+bool RegistryWatch::next_change(std::optional<microseconds> timeout) {
+  const auto deadline =
+      Clock::now() + std::min<microseconds>(timeout.value_or(std::chrono::hours(24)), std::chrono::hours(24 * 365));
+  for (;;) {
+    std::array<char, 4096> events;
+    bool changed = false;
+    while (::read(inotify_.get(), events.data(), events.size()) > 0) changed = true;
+    if (changed) return true;
+    std::optional<microseconds> left;
+    if (timeout) left = std::chrono::duration_cast<microseconds>(deadline - Clock::now());
+    if (left && left->count() <= 0) return false;
+    pollfd waited{.fd = inotify_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&waited, 1, poll_timeout(left)) < 0 && errno != EINTR) throw system_error("cannot wait", {}, errno);
+  }
+}
+
+}  // namespace agentctl
