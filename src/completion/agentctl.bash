@@ -32,16 +32,20 @@ _agentctl() {
     local flags='' valued=''
     case $verb in
         run)
-            flags='--clean-env --reuse --replace -d --detach --wait -f --follow --scope --dry-run'
+            flags='--clean-env --queue --persist --reuse --replace -d --detach --wait -f --follow --scope --dry-run'
             valued='-n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent
                 --work-item --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit
-                --no-restart-on --exclusive --source --uid --stdout --stderr'
+                --no-restart-on --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr'
             ;;
         list) flags='-a --all' valued='-p --project --group --state' ;;
         logs) flags='-f --follow -t --times' valued='-n --lines --since --stream' ;;
         stop) flags='--all' valued='-p --project --group --reason --timeout' ;;
         wait) valued='-p --project --group --for --timeout' ;;
         kill) valued='-p --project --group -s --signal' ;;
+        cancel) valued='--reason' ;;
+        flow) flags='-a --all --wait --check --stop' valued='--reason --timeout' ;;
+        events) flags='-f --follow' valued='-p --project --group' ;;
+        adopt) valued='-n --name -p --project --group --agent --work-item --ttl --stop-timeout --on-end' ;;
         restart) valued='-e --env' ;;
         prune) valued='--older-than' ;;
     esac
@@ -99,6 +103,17 @@ _agentctl() {
         status | why | logs) ((arguments)) || names=$(_agentctl_sessions "$scope" live ended) ;;
         wait | restart) names=$(_agentctl_sessions "$scope" live ended) ;;
         rm) names=$(_agentctl_sessions "$scope" ended) ;;
+        cancel) names=$(_agentctl_sessions "$scope" queued) ;;
+        adopt) mapfile -t COMPREPLY < <(compgen -W "$(ps -u "$EUID" -o pid=)" -- "$cur") && return ;;
+        flow)
+            if ((arguments == 0)); then
+                names='run list status wait cancel resume'
+            elif ((arguments == 1)) && [[ $prev == run ]]; then
+                _filedir json && return
+            elif ((arguments == 1)); then
+                names=$(_agentctl_sessions "$scope" flows)
+            fi
+            ;;
     esac
     mapfile -t COMPREPLY < <(compgen -W "$names" -- "$cur")
 } &&

@@ -25,7 +25,7 @@ function __agentctl_command
     set -l words (commandline -opc)
     set -l valued -n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent --work-item \
         --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit --no-restart-on \
-        --exclusive --source --uid --stdout --stderr
+        --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr
     set -l is_verb_seen no
     set -l is_value no
     for i in (seq 2 (count $words))
@@ -91,6 +91,13 @@ complete -c agentctl -n __agentctl_is_run_option -l restart-max-delay -x -d 'At 
 complete -c agentctl -n __agentctl_is_run_option -l restart-early -x -d 'A longer run begins anew'
 complete -c agentctl -n __agentctl_is_run_option -l restart-limit -x -d 'So many early ends in a row park it'
 complete -c agentctl -n __agentctl_is_run_option -l no-restart-on -x -d 'An exit code that parks it at once'
+complete -c agentctl -n __agentctl_is_run_option -l pool -x -d 'Take a slot of this pool'
+complete -c agentctl -n __agentctl_is_run_option -l max -x -d 'Slots of the pool'
+complete -c agentctl -n __agentctl_is_run_option -l priority -x -d 'Place in line'
+complete -c agentctl -n __agentctl_is_run_option -l queue -d 'Do not wait for a slot'
+complete -c agentctl -n __agentctl_is_run_option -l queue-timeout -x -d 'Wait no longer for a slot'
+complete -c agentctl -n __agentctl_is_run_option -l persist -d 'Start it again after a reboot or logout'
+complete -c agentctl -n __agentctl_is_run_option -l on-end -x -d 'Run this with sh when it has ended'
 complete -c agentctl -n __agentctl_is_run_option -l exclusive -x -d 'A key that only one live session may have'
 complete -c agentctl -n __agentctl_is_run_option -l source -x -d 'One live session for each source and project'
 complete -c agentctl -n __agentctl_is_run_option -l reuse -d 'Give the one that lives'
@@ -119,6 +126,25 @@ complete -c agentctl -n '__agentctl_is list' -l state -x -d 'In this state' \
 
 complete -c agentctl -n '__agentctl_is status why logs wait restart' -a '(__agentctl_sessions live ended)'
 complete -c agentctl -n '__agentctl_is stop kill extend' -a '(__agentctl_sessions live)'
+complete -c agentctl -n '__agentctl_is cancel' -a '(__agentctl_sessions queued)'
+complete -c agentctl -n '__agentctl_is cancel' -l reason -x -d 'Why, for the record'
+complete -c agentctl -n '__agentctl_is flow; and not __fish_seen_subcommand_from run list status wait cancel resume' \
+    -a 'run list status wait cancel resume'
+complete -c agentctl -n '__agentctl_is flow; and __fish_seen_subcommand_from status wait cancel resume' \
+    -a '(__agentctl_sessions flows)'
+complete -c agentctl -n '__agentctl_is flow; and __fish_seen_subcommand_from run' -F
+complete -c agentctl -n '__agentctl_is flow' -l wait -d 'Return when it has ended'
+complete -c agentctl -n '__agentctl_is flow' -l check -d 'Only read the file'
+complete -c agentctl -n '__agentctl_is flow' -l stop -d 'Stop the steps that run, too'
+complete -c agentctl -n '__agentctl_is flow' -s a -l all -d 'Also those that have ended'
+complete -c agentctl -n '__agentctl_is events' -s f -l follow -d 'What happens from now on'
+complete -c agentctl -n '__agentctl_is events adopt' -s p -l project -x -d 'Project'
+complete -c agentctl -n '__agentctl_is events adopt' -l group -x -d 'Group'
+complete -c agentctl -n '__agentctl_is adopt' -x -a '(__fish_complete_pids)'
+complete -c agentctl -n '__agentctl_is adopt' -s n -l name -x -d 'Name, unique among live sessions'
+complete -c agentctl -n '__agentctl_is adopt' -l ttl -x -d 'Time limit from now on'
+complete -c agentctl -n '__agentctl_is adopt' -l stop-timeout -x -d 'From SIGTERM to SIGKILL on stop'
+complete -c agentctl -n '__agentctl_is adopt' -l on-end -x -d 'Run this with sh when it has ended'
 complete -c agentctl -n '__agentctl_is rm' -a '(__agentctl_sessions ended)'
 
 complete -c agentctl -n '__agentctl_is logs' -s f -l follow -d 'Go on with what it prints'

@@ -13,10 +13,10 @@ namespace agentctl {
 
 /// What is known of a session at one moment: the record says what was asked, the unit whether it lives.
 struct SessionEvidence {
-  std::optional<Activity> unit;   ///< nothing: no such unit is loaded, or it is another session's
-  bool starter_alive = false;     ///< the agentctl that starts it still holds the launch
-  bool was_started = false;       ///< its command is known to have run
-  bool recorded = true;           ///< false: the record was rebuilt from the unit, the registry has none
+  std::optional<Activity> unit;  ///< nothing: no such unit is loaded, or it is another session's
+  bool starter_alive = false;    ///< the agentctl that starts it still holds the launch
+  bool was_started = false;      ///< its command is known to have run
+  bool recorded = true;          ///< false: the record was rebuilt from the unit, the registry has none
 };
 
 struct DerivedState {
@@ -47,8 +47,8 @@ struct Session {
   std::uint64_t log_lost = 0;
 };
 
-/// Fills in what follows from the session's record, the evidence and the host's note (live sessions). Records are large,
-/// so that a list of thousands has each made in its place.
+/// Fills in what follows from the session's record, the evidence and the host's note (live sessions). Records are
+/// large, so that a list of thousands has each made in its place.
 void complete(Session& session, const SessionEvidence& evidence, const std::optional<HostNote>& note);
 
 /// The same for one.

@@ -18,9 +18,12 @@ def run(*argv, **options):
 def test_everything_is_in_its_place():
     files = run("dpkg-query", "-L", "agentctl").stdout.splitlines()
     for pattern in (r"/usr/bin/agentctl", r"/usr/libexec/agentctl/session-host", r"/usr/libexec/agentctl/recorder",
+                    r"/usr/libexec/agentctl/starter", r"/usr/libexec/agentctl/on-end",
                     r"(/usr)?/lib/systemd/system/agentctl\.slice", r"/usr/lib/systemd/user/agentctl\.slice",
                     r"(/usr)?/lib/systemd/system/agentctl-reconcile\.(service|timer)",
                     r"/usr/lib/systemd/user/agentctl-reconcile\.(service|timer)",
+                    r"(/usr)?/lib/systemd/system/agentctl-reconcile@\.service",
+                    r"/usr/lib/systemd/user/agentctl-reconcile@\.service", r"/usr/share/man/man5/agentctl-flow\.5\.gz",
                     r"/usr/share/man/man1/agentctl\.1\.gz", r"/usr/share/bash-completion/completions/agentctl",
                     r"/usr/share/zsh/vendor-completions/_agentctl", r"/usr/share/fish/vendor_completions\.d/agentctl\.fish",
                     r"/usr/share/polkit-1/rules\.d/.*agentctl.*\.rules", r"/usr/share/doc/agentctl/copyright"):
@@ -42,7 +45,7 @@ def test_the_units_are_sound():
     for flag, name in (("--system", "system"), ("--user", "user")):
         files = [file for file in run("dpkg-query", "-L", "agentctl").stdout.splitlines()
                  if f"/systemd/{name}/" in file and file.endswith((".service", ".timer", ".slice"))]
-        assert len(files) == 3
+        assert len(files) == 4
         account = Account("tester") if name == "user" else Account("root")
         result = account.run(["systemd-analyze", flag, "verify", *files])
         assert result.status == 0 and "agentctl" not in result.err, result
@@ -51,7 +54,8 @@ def test_the_units_are_sound():
 @pytest.mark.parametrize("name", ["tester", "root"])
 def test_the_timer_runs_and_its_service_works(name):
     agentctl = Agentctl(Account(name))
-    assert agentctl.systemctl("is-enabled", "agentctl-reconcile.timer").out == "enabled\n"
+    for unit in ("agentctl-reconcile.timer", "agentctl-reconcile.service"):  # the latter at each boot and login
+        assert agentctl.systemctl("is-enabled", unit).out == "enabled\n"
     if name == "tester":  # the user's manager was there before the package
         agentctl.systemctl("daemon-reload")
         agentctl.systemctl("start", "agentctl-reconcile.timer")
@@ -116,6 +120,12 @@ def test_bash_completes_verbs_options_and_session_names(agentctl):
     assert completions(agentctl.account, ["agentctl", "stop", "we"]) == ["web-one", "web-two"]
     assert completions(agentctl.account, ["agentctl", "rm", "en"]) == ["ended"]
     assert "--ttl" in completions(agentctl.account, ["agentctl", "run", "--t"])
+    agentctl.run("holder", "sleep", "1000", options=["--pool", "p", "--max", "1"])
+    agentctl.run("next", "true", options=["--pool", "p", "--max", "1", "--queue"])
+    assert completions(agentctl.account, ["agentctl", "cancel", ""]) == ["next"]
+    assert completions(agentctl.account, ["agentctl", "flow", "ca"]) == ["cancel"]
+    assert agentctl("flow", "run", "-", input=b'{"name": "rel", "steps": [{"name": "a", "command": ["sleep", "9"]}]}').status == 0
+    assert completions(agentctl.account, ["agentctl", "flow", "cancel", ""]) == ["rel"]
 
 
 def test_the_version_is_the_packages():
