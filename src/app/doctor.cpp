@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "app/queue.hpp"
 #include "base/error.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
@@ -89,19 +90,32 @@ Finding examine_rate_limit(const HostFacts& facts) {
 }
 
 Finding examine_helpers(const Context& context) {
-  for (const char* helper : {"session-host", "recorder"}) {
+  for (const char* helper : {"session-host", "recorder", "starter", "on-end"}) {
     const std::string path = context.libexec_dir + "/" + helper;
     if (::access(path.c_str(), X_OK) < 0)
       return {Verdict::failure, "helpers", "'" + path + "' cannot be executed",
               "sudo apt install --reinstall agentctl"};
   }
-  return {Verdict::ok, "helpers", "session-host and recorder are in " + context.libexec_dir, ""};
+  return {Verdict::ok, "helpers", "all are in " + context.libexec_dir, ""};
 }
 
 Finding examine_runtime_folder(const std::string& path) {
   if (::access(path.c_str(), W_OK) == 0) return {Verdict::ok, "runtime folder", path, ""};
   return {Verdict::failure, "runtime folder", "'" + path + "' cannot be written to",
           "log in, or sudo loginctl enable-linger"};
+}
+
+// Without it nobody knows how many of a pool may live, so what waits goes on waiting.
+Finding examine_configuration(const Context& context) {
+  try {
+    const PoolLimits limits = load_configuration(context).pools;
+    return {Verdict::ok, "configuration",
+            "at most " + std::to_string(limits.cap) + " sessions of a pool, and " +
+                std::to_string(limits.pools.size()) + " pools have limits of their own",
+            ""};
+  } catch (const Error& error) {
+    return {Verdict::failure, "configuration", error.what(), "$EDITOR " + error.object()};
+  }
 }
 
 // The registry is made when it is first needed: what counts is whether it can be.
@@ -148,6 +162,7 @@ std::vector<Finding> examine(Context& context, const HostFacts& facts) {
   if (context.scope == ManagerScope::user) findings.push_back(examine_rate_limit(facts));
   findings.push_back(examine_helpers(context));
   findings.push_back(examine_runtime_folder(context.runtime.parent()));
+  findings.push_back(examine_configuration(context));
   examine_registry(context, findings);
   return findings;
 }

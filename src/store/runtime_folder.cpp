@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "base/error.hpp"
+#include "base/user.hpp"
 #include "domain/naming.hpp"
 
 namespace agentctl {
@@ -56,9 +57,14 @@ void RuntimeFolders::plan_attempt(const std::string& id, const AttemptPlan& plan
 }
 
 std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {
-  const auto content = read_file(folder(id) + "/" + launch_file, launch_size_limit);
-  if (!content) return std::nullopt;
-  return parse_launch(*content);
+  const std::string path = folder(id) + "/" + launch_file;
+  const auto content = read_file(path, launch_size_limit);
+  struct stat status {};
+  if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
+  Launch launch = parse_launch(*content);
+  // It is that user's word, and must not become what root runs.
+  if (status.st_uid != ::geteuid()) launch.record.request.user = user_name(status.st_uid);
+  return launch;
 }
 
 std::optional<HostNote> RuntimeFolders::note(const std::string& id) const {

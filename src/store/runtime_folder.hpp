@@ -33,6 +33,7 @@ class RuntimeFolders {
   /// Makes a folder for what follows a session's end; returns its path.
   std::string create_for_hook(const std::string& id, const Hook& hook, std::optional<uid_t> owner);
 
+  /// One that belongs to another user is for a session that runs as that user, whatever it says.
   std::optional<Launch> launch(const std::string& id) const;
   std::optional<HostNote> note(const std::string& id) const;
 

@@ -75,6 +75,8 @@ const std::vector<Ailment>& ailments() {
        "nothing in it"},
       {"NoRecorder", "helpers", [](auto&, auto& folder) { remove_file(folder / "libexec/recorder"); }, Verdict::failure,
        "recorder"},
+      {"BadConfiguration", "configuration", [](auto&, auto& folder) { put_file(folder / "config.json", "{"); },
+       Verdict::failure, "config.json"},
       {"NoRuntimeFolder", "runtime folder", [](auto&, auto& folder) { remove_directory(folder / "run"); },
        Verdict::failure, "cannot be written to"},
       {"NoPlaceForTheRegistry", "registry", [](auto&, auto& folder) { put_file(folder / "state", "in the way"); },

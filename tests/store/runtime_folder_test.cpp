@@ -61,6 +61,14 @@ TEST_F(RuntimeFoldersTest, LetNobodyElseReadTheEnvironment) {
   EXPECT_EQ(mode_of(held.folder + "/" + launch_file), 0600U);
 }
 
+TEST_F(RuntimeFoldersTest, DoNotBelieveAUserWhoSaysToBeRoot) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root can give files away";
+  constexpr uid_t nobody = 65534;
+  const HeldLaunch held = folders.create(launch, nobody);
+  ASSERT_EQ(launch.record.request.user, "") << "what would run as root";
+  EXPECT_EQ(folders.launch(id)->record.request.user, "nobody");
+}
+
 TEST_F(RuntimeFoldersTest, GiveALaunchToTheUserThatItRunsAs) {
   if (::getuid() != 0) GTEST_SKIP() << "only root can give files away";
   constexpr uid_t nobody = 65534;

@@ -1,0 +1,61 @@
+#include "app/adopt.hpp"
+
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include "app_fixture.hpp"
+#include "support/child_process.hpp"
+#include "support/thrown_error.hpp"
+
+namespace agentctl {
+namespace {
+
+class Adopt : public AppTest {
+ protected:
+  Adopt() {
+    context.asker.uid = ::geteuid();
+    request.name = "old";
+  }
+
+  ChildProcess sleeper{[](const ChildProcess::Ready& ready) {
+    ready();
+    ::pause();
+    return 0;
+  }};
+  SessionRequest request;
+};
+
+TEST_F(Adopt, PutsTheProcessIntoAScopeThatTakesMore) {
+  ASSERT_TRUE(sleeper.await_ready());
+  request.ttl = std::chrono::hours(1);
+  const Session session = adopt_process(context, sleeper.pid(), request);
+  ASSERT_EQ(engine.specs.size(), 1U);
+  const UnitSpec& spec = engine.specs.front();
+  EXPECT_EQ(spec.unit, "agentctl-old.scope");
+  EXPECT_THAT(spec.processes, testing::ElementsAre(sleeper.pid()));
+  EXPECT_TRUE(spec.can_attach);
+  EXPECT_EQ(spec.when_gone, "agentctl-reconcile@" + session.record.id + ".service");
+  EXPECT_EQ(session.pid, sleeper.pid());
+  EXPECT_EQ(session.record.request.kind, SessionKind::scope);
+  EXPECT_EQ(session.expires_at, session.record.created_at + std::chrono::hours(1)) << "from now on";
+  EXPECT_GE(engine.count("attach agentctl-old.scope " + std::to_string(sleeper.pid())), 1U)
+      << "this engine has moved nobody, so it is asked again";
+}
+
+TEST_F(Adopt, LeavesNothingBehindWhenSystemdRefuses) {
+  ASSERT_TRUE(sleeper.await_ready());
+  engine.on_start = [](const UnitSpec&) -> StartResult { return {.started = false, .job_result = "failed"}; };
+  EXPECT_EQ(thrown_by([&] { adopt_process(context, sleeper.pid(), request); }).code(), ErrorCode::failed);
+  EXPECT_THAT(registry.live(), testing::IsEmpty());
+  EXPECT_THAT(runtime.ids(), testing::IsEmpty());
+}
+
+TEST_F(Adopt, RefusesWhatIsNobodysOrSomebodyElses) {
+  EXPECT_EQ(thrown_by([&] { adopt_process(context, 4194304, request); }).code(), ErrorCode::not_found);
+  context.asker.uid = 4711;
+  EXPECT_EQ(thrown_by([&] { adopt_process(context, sleeper.pid(), request); }).code(), ErrorCode::not_permitted);
+  expect_nothing_exists();
+}
+
+}  // namespace
+}  // namespace agentctl

@@ -1,0 +1,218 @@
+#include "app/queue.hpp"
+
+#include <gmock/gmock.h>
+
+#include "app/reconcile.hpp"
+#include "app_fixture.hpp"
+#include "base/file.hpp"
+#include "support/child_process.hpp"
+#include "support/thrown_error.hpp"
+
+namespace agentctl {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+Error systemd_says(ErrorCode code) {
+  return Error({.code = code, .context = "cannot start", .object = "unit", .reason = "no", .hint = {}});
+}
+
+class Queue : public AppTest {
+ protected:
+  Queue() { put_file(folder / "config.json", R"({"pool_cap": 1})"); }
+
+  Record in_pool(const std::string& name, char id, Queued queued) {
+    Record record = sample_record(name, sample_id(id));
+    record.created_at = sample_time(id);
+    record.boot_id = "another boot";
+    record.request.pool.name = "build";
+    record.queued = queued;
+    return record;
+  }
+
+  void store_launch(const Record& record) {
+    Launch launch;
+    launch.record = record;
+    launch.record.queued = Queued::no;
+    launch.executable = "/bin/true";
+    launch.environment = {"TOKEN=s3cret"};
+    registry.store_launch(launch);
+  }
+
+  Record queue(const std::string& name, char id) {
+    const Record record = in_pool(name, id, Queued::by_anyone);
+    store_launch(record);
+    registry.create(record, {.cap = 1, .pools = {}});
+    return record;
+  }
+
+  Record hold_slot() {
+    Record record = in_pool("holder", 'a', Queued::no);
+    record.boot_id = context.boot_id;
+    registry.create(record);
+    engine.add_unit(record);
+    return record;
+  }
+
+  void end_holder(const Record& holder) { end_session(holder, sample_end()); }
+
+  std::optional<Record> live(const Record& record) { return registry.find_live(record.request.name, record.id); }
+};
+
+TEST_F(Queue, StartsTheNextWhenThereIsRoom) {
+  const Record holder = hold_slot();
+  const Record next = queue("next", 'b');
+  EXPECT_THAT(start_waiting(context), IsEmpty());
+  end_holder(holder);
+  EXPECT_EQ(start_waiting(context).size(), 1U);
+  EXPECT_EQ(engine.count("request agentctl-next.service"), 1U);
+  EXPECT_EQ(engine.count("start "), 0U) << "it does not wait until it runs";
+  EXPECT_EQ(live(next)->queued, Queued::no);
+  EXPECT_EQ(live(next)->boot_id, context.boot_id);
+  EXPECT_THAT(runtime.launch(next.id)->environment, ElementsAre("TOKEN=s3cret"));
+  EXPECT_FALSE(registry.stored_launch(next.id).has_value()) << "nobody starts it again";
+  EXPECT_THAT(start_waiting(context), IsEmpty());
+}
+
+TEST_F(Queue, KeepsTheLineWhenSystemdTakesNothing) {
+  for (const ErrorCode code : {ErrorCode::unreachable, ErrorCode::conflict}) {
+    const Record next = queue("next", 'b');
+    registry.requeue(next);
+    engine.on_start = [&](const UnitSpec&) -> StartResult { throw systemd_says(code); };
+    EXPECT_THAT(start_waiting(context), IsEmpty());
+    EXPECT_EQ(live(next)->queued, Queued::by_anyone);
+    EXPECT_FALSE(runtime.exists(next.id));
+    EXPECT_TRUE(registry.stored_launch(next.id).has_value());
+  }
+}
+
+TEST_F(Queue, WhatSystemdRefusesHasFailedAndMakesRoom) {
+  const Record bad = queue("bad", 'b');
+  registry.requeue(bad);
+  const Record good = queue("good", 'c');
+  engine.on_start = [&](const UnitSpec& spec) -> StartResult {
+    if (spec.unit == bad.unit) throw systemd_says(ErrorCode::not_permitted);
+    return {};
+  };
+  start_waiting(context);
+  EXPECT_EQ(registry.find_ended("bad", bad.id)->end->state, State::failed);
+  EXPECT_EQ(live(good)->queued, Queued::no);
+}
+
+TEST_F(Queue, OneThatIsStillBeingQueuedIsLeftToItsAgentctl) {
+  const Record next = queue("next", 'b');
+  registry.requeue(next);
+  ChildProcess queuer([&](const ChildProcess::Ready& ready) {
+    Launch launch;
+    launch.record = next;
+    const HeldLaunch held = runtime.create(launch, std::nullopt);
+    ready();
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(queuer.await_ready());
+  EXPECT_THAT(start_waiting(context), IsEmpty());
+  queuer.kill();
+  EXPECT_EQ(start_waiting(context).size(), 1U) << "what a dead one left behind is in nobody's way";
+}
+
+TEST_F(Queue, ABrokenConfigurationStartsNothing) {
+  queue("next", 'b');
+  put_file(folder / "config.json", "{");
+  EXPECT_EQ(thrown_by([&] { start_waiting(context); }).code(), ErrorCode::usage);
+  follow_end(context, in_pool("ended", 'z', Queued::no));
+  EXPECT_EQ(engine.count("request "), 0U);
+  ASSERT_THAT(registry.troubles(), testing::SizeIs(1));
+  EXPECT_EQ(registry.troubles().front().path, folder / "config.json");
+}
+
+TEST_F(Queue, AWaitThatIsTooLongNamesTheHoldersAndLeavesNothing) {
+  hold_slot();
+  PreparedLaunch prepared;
+  prepared.launch.record = in_pool("next", 'b', Queued::by_asker);
+  const HeldLaunch held = runtime.create(prepared.launch, std::nullopt);
+  ASSERT_TRUE(registry.create(prepared.launch.record, {.cap = 1, .pools = {}}).queued);
+  const Error error = thrown_by([&] { wait_for_turn(context, prepared, microseconds(1000)); });
+  EXPECT_EQ(error.code(), ErrorCode::timed_out);
+  EXPECT_THAT(error.reason(), HasSubstr("1 of 1 slots of pool 'build' are held by 'holder'"));
+  EXPECT_FALSE(live(prepared.launch.record).has_value());
+  EXPECT_THAT(registry.ended(), IsEmpty());
+  EXPECT_FALSE(runtime.exists(prepared.launch.record.id));
+}
+
+TEST_F(Queue, AHolderThatHasEndedWithoutItsRecorderIsFoundByWhoWaits) {
+  const Record holder = hold_slot();
+  engine.units.erase(holder.unit);
+  PreparedLaunch prepared;
+  prepared.launch.record = in_pool("next", 'b', Queued::by_asker);
+  const HeldLaunch held = runtime.create(prepared.launch, std::nullopt);
+  ASSERT_TRUE(registry.create(prepared.launch.record, {.cap = 1, .pools = {}}).queued);
+  wait_for_turn(context, prepared, std::chrono::seconds(10));
+  EXPECT_EQ(live(prepared.launch.record)->queued, Queued::no);
+}
+
+TEST_F(Queue, AClaimWhoseStarterDiedGoesBackInLineUnlessItsHostCameUp) {
+  for (const bool came_up : {false, true}) {
+    Record claimed = queue("next", 'b');
+    registry.update("next", claimed.id, [&](Record& record) {
+      record.queued = Queued::no;
+      record.boot_id = context.boot_id;
+      claimed = record;
+    });
+    Launch launch;
+    launch.record = claimed;
+    { const HeldLaunch held = runtime.create(launch, std::nullopt); }
+    if (came_up) put_note(claimed, {});
+    engine.on_start = [](const UnitSpec&) -> StartResult { throw systemd_says(ErrorCode::unreachable); };
+    reconcile(context);
+    if (came_up) {
+      EXPECT_EQ(registry.find_ended("next", claimed.id)->end->state, State::lost) << "it may have run";
+    } else {
+      EXPECT_EQ(live(claimed)->queued, Queued::by_anyone);
+      registry.discard(claimed);
+    }
+  }
+}
+
+TEST_F(Queue, WhatIsToPersistIsQueuedOnceAfterAReboot) {
+  Record record = in_pool("bot", 'b', Queued::no);
+  record.request.persist = true;
+  record.request.ttl = std::chrono::hours(24 * 365 * 100);
+  registry.create(record);
+  store_launch(record);
+  engine.on_start = [](const UnitSpec&) -> StartResult { throw systemd_says(ErrorCode::unreachable); };
+  reconcile(context);
+  reconcile(context);
+  const auto queued = live(record);
+  ASSERT_TRUE(queued.has_value());
+  EXPECT_EQ(queued->attempt, 2);
+  EXPECT_EQ(queued->earlier_attempts.at(0).state, State::lost);
+  EXPECT_EQ(queued->first_started_at, record.created_at) << "a reboot does not renew the limit";
+}
+
+TEST_F(Queue, WhatHadNoTimeLeftIsNotStartedAgain) {
+  Record record = in_pool("bot", 'b', Queued::no);
+  record.request.persist = true;
+  record.created_at = now() - std::chrono::hours(2);
+  record.request.ttl = std::chrono::hours(1);
+  registry.create(record);
+  reconcile(context);
+  EXPECT_TRUE(registry.has_ended("bot", record.id));
+}
+
+TEST_F(Queue, AHookIsHandedItsCommandInAFile) {
+  Record record = in_pool("web", 'b', Queued::no);
+  record.request.on_end = "echo s3cret";
+  record.end = sample_end(State::failed);
+  follow_end(context, record);
+  ASSERT_EQ(engine.helpers.size(), 1U);
+  const HelperSpec& helper = engine.helpers.front();
+  EXPECT_THAT(helper.unit, testing::MatchesRegex("agentctl-on-end\\.web\\.[a-z2-7]+\\.service"));
+  ASSERT_EQ(helper.command.size(), 2U);
+  EXPECT_THAT(read_file(helper.command[1] + "/" + hook_file, 1 << 20).value(), HasSubstr("echo s3cret"));
+}
+
+}  // namespace
+}  // namespace agentctl
