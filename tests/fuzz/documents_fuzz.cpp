@@ -2,26 +2,13 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "base/error.hpp"
 #include "domain/configuration.hpp"
 #include "domain/flow.hpp"
 #include "domain/flow_file.hpp"
 #include "domain/naming.hpp"
-
-namespace {
+#include "fuzz/unless_refused.hpp"
 
 using namespace agentctl;
-
-template <class Check>
-void unless_refused(Check check) {
-  try {
-    check();
-  } catch (const Error& error) {
-    if (std::string_view(error.what()).empty()) std::abort();
-  }
-}
-
-}  // namespace
 
 // What people write: the configuration and flows; and what agentctl keeps of a flow.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

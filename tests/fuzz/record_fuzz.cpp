@@ -6,6 +6,7 @@
 #include "domain/launch.hpp"
 #include "domain/naming.hpp"
 #include "domain/session_json.hpp"
+#include "fuzz/unless_refused.hpp"
 
 namespace {
 
@@ -18,15 +19,6 @@ auto read_twice(Parse parse, std::string_view text) -> decltype(parse(text)) {
   const std::string written = to_json(first);
   if (to_json(parse(written)) != written) std::abort();
   return first;
-}
-
-template <class Check>
-void unless_refused(Check check) {
-  try {
-    check();
-  } catch (const Error& error) {
-    if (std::string_view(error.what()).empty()) std::abort();
-  }
 }
 
 }  // namespace

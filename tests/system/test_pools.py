@@ -71,6 +71,20 @@ def test_the_line_is_first_in_first_out_but_for_priority(agentctl, folder):
     assert open(f"{folder}/order").read().split() == ["d", "e", "a", "c", "b"]
 
 
+def test_rm_of_one_that_no_recorder_saw_end_frees_its_slot(agentctl):
+    agentctl.run("a", "sleep", "1000", options=ONE)
+    agentctl.run("b", "sleep", "1000", options=[*ONE, "--queue"])
+    path = agentctl.show("agentctl-a.service", "ExecStopPost")["ExecStopPost"].split("path=")[1].split(" ")[0]
+    os.rename(path, path + ".away")
+    try:
+        agentctl.systemctl("stop", "agentctl-a.service")
+    finally:
+        os.rename(path + ".away", path)
+    assert "agentctl-b.service" not in agentctl.units()
+    agentctl.ok("rm", "a")
+    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", 1, "b runs")
+
+
 def test_nobody_overtakes_those_who_wait(agentctl):
     agentctl.run("a", "sleep", "1000", options=["--pool", "build", "--max", "2"])
     agentctl.run("b", "sleep", "1000", options=[*ONE, "--queue"])
