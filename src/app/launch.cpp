@@ -122,11 +122,9 @@ UnitSpec unit_spec(const Context& context, const Record& record) {
                 .stop_timeout = request.stop_timeout,
                 .user = request.user,
                 .restart = request.restart};
-  // No recorder runs after a scope. Where somebody waits for its end, and no agentctl is left to write it, this one
-  // looks.
-  const bool is_waited_for = !request.pool.name.empty() || !request.on_end.empty() || request.adopted;
-  if (request.kind == SessionKind::scope && is_waited_for)
-    spec.when_gone = "agentctl-reconcile@" + record.id + ".service";
+  // Where others wait for its end, a recorder that fails or was killed must not be the last word.
+  const bool is_waited_for = !request.pool.name.empty() || record.flow || !request.on_end.empty() || request.adopted;
+  if (is_waited_for) spec.when_unrecorded = "agentctl-reconcile@" + record.id + ".service";
   return spec;
 }
 

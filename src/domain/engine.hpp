@@ -26,7 +26,7 @@ struct UnitSpec {
   microseconds stop_timeout{};
   std::string user;
   RestartRules restart{};
-  std::string when_gone{};  ///< a unit to start when this one has ended; empty: none
+  std::string when_unrecorded{};  ///< a unit to start when it may have ended without its recorder; empty: none
 };
 
 enum class Activity { inactive, activating, active, deactivating, failed, restarting };

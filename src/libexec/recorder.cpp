@@ -134,11 +134,12 @@ void remove_time_limit(const Record& record, const Place& place) {
   remove_directory(base + "/systemd/transient/" + record.unit + ".d");
 }
 
-// What follows is the starter's: it speaks D-Bus, and runs only when there is something to follow.
-void follow_end(const Record& record, const Place& place, const Registry& registry, const std::string& self) {
-  if (record.request.pool.name.empty() && !record.flow && record.request.on_end.empty()) return;
-  run_command({self.substr(0, self.find_last_of('/')) + "/starter", to_string(place.scope), registry.root(),
-               record.request.name, record.id});
+// What follows is the starter's: it speaks D-Bus, and runs only when there is something to follow. Where it fails the
+// unit has failed, and systemd starts a reconcile (UnitSpec::when_unrecorded).
+int follow_end(const Record& record, const Place& place, const Registry& registry, const std::string& self) {
+  if (record.request.pool.name.empty() && !record.flow && record.request.on_end.empty()) return 0;
+  const std::string starter = self.substr(0, self.find_last_of('/')) + "/starter";
+  return run_command({starter, to_string(place.scope), registry.root(), record.request.name, record.id}).status;
 }
 
 // What goes on after a reboot or logout waits for it from now on.
@@ -182,8 +183,8 @@ int record_end(const std::string& folder, const std::string& self) {
   const bool ended = !goes_on && registry.finish(*record, end);
   place.runtime.remove(place.id);
   // Nothing starts while the manager goes down; what waits still does afterwards.
-  if (ended && evidence.job != ManagerJob::shutdown) follow_end(*record, place, registry, self);
-  return 0;
+  const bool follows = ended && evidence.job != ManagerJob::shutdown;
+  return follows && follow_end(*record, place, registry, self) != 0 ? 1 : 0;
 }
 
 }  // namespace

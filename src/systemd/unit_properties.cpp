@@ -46,6 +46,13 @@ void add_service(std::vector<UnitProperty>& properties, const UnitSpec& spec, Ma
   }
 }
 
+// No recorder runs after a scope. A service has failed also when its recorder has.
+void add_reaction(std::vector<UnitProperty>& properties, const UnitSpec& spec) {
+  const std::vector<std::string> unit{spec.when_unrecorded};
+  properties.push_back({"OnFailure", unit});
+  if (spec.kind == SessionKind::scope) properties.push_back({"OnSuccess", unit});
+}
+
 void add_restart(std::vector<UnitProperty>& properties, const RestartRules& rules) {
   if (rules.policy == RestartPolicy::no) return;
   properties.push_back({"Restart", std::string(to_string(rules.policy))});
@@ -86,9 +93,6 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
       {"CollectMode", std::string("inactive-or-failed")},
       {"TimeoutStopUSec", to_usec(spec.stop_timeout)},
   };
-  if (!spec.when_gone.empty())
-    for (const char* outcome : {"OnSuccess", "OnFailure"})
-      properties.push_back({outcome, std::vector<std::string>{spec.when_gone}});
   if (spec.ttl && *spec.ttl != forever) properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
   if (spec.kind == SessionKind::service) {
     add_service(properties, spec, scope);
@@ -98,6 +102,7 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
     if (spec.can_attach) properties.push_back({"Delegate", true});
     properties.push_back({"PIDs", std::vector<std::uint32_t>(spec.processes.begin(), spec.processes.end())});
   }
+  if (!spec.when_unrecorded.empty()) add_reaction(properties, spec);
   return properties;
 }
 

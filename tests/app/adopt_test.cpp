@@ -34,7 +34,7 @@ TEST_F(Adopt, PutsTheProcessIntoAScopeThatTakesMore) {
   EXPECT_EQ(spec.unit, "agentctl-old.scope");
   EXPECT_THAT(spec.processes, testing::ElementsAre(sleeper.pid()));
   EXPECT_TRUE(spec.can_attach);
-  EXPECT_EQ(spec.when_gone, "agentctl-reconcile@" + session.record.id + ".service");
+  EXPECT_EQ(spec.when_unrecorded, "agentctl-reconcile@" + session.record.id + ".service");
   EXPECT_EQ(session.pid, sleeper.pid());
   EXPECT_EQ(session.record.request.kind, SessionKind::scope);
   EXPECT_EQ(session.expires_at, session.record.created_at + std::chrono::hours(1)) << "from now on";

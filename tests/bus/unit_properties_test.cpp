@@ -130,6 +130,19 @@ TEST(UnitProperties, OfAScopeHaveItsProcessAndNothingOfAService) {
                                             {"PIDs", std::vector<std::uint32_t>{4711}}});
 }
 
+TEST(UnitProperties, LetSystemdLookWhereNoRecorderMayHave) {
+  const std::vector<std::string> reconcile{"agentctl-reconcile@x.service"};
+  UnitSpec spec = service();
+  spec.when_unrecorded = reconcile.front();
+  expect_properties(unit_properties(spec, ManagerScope::user),
+                    common() + of_a_service() + Properties{{"OnFailure", reconcile}});
+  spec.kind = SessionKind::scope;
+  expect_properties(unit_properties(spec, ManagerScope::user),
+                    common() + Properties{{"PIDs", std::vector<std::uint32_t>{}},
+                                          {"OnFailure", reconcile},
+                                          {"OnSuccess", reconcile}});
+}
+
 TEST(UnitProperties, AreShownAsSystemctlShowsThem) {
   EXPECT_EQ(to_text({"A", true}), "A=yes");
   EXPECT_EQ(to_text({"A", false}), "A=no");

@@ -71,15 +71,32 @@ def test_the_line_is_first_in_first_out_but_for_priority(agentctl, folder):
     assert open(f"{folder}/order").read().split() == ["d", "e", "a", "c", "b"]
 
 
-def test_rm_of_one_that_no_recorder_saw_end_frees_its_slot(agentctl):
+@pytest.mark.parametrize("helper", ["recorder", "starter"])
+def test_a_helper_that_fails_holds_up_nobody(agentctl, helper):
+    """systemd starts our reconcile then (OnFailure=), and nobody need ask."""
     agentctl.run("a", "sleep", "1000", options=ONE)
     agentctl.run("b", "sleep", "1000", options=[*ONE, "--queue"])
-    path = agentctl.show("agentctl-a.service", "ExecStopPost")["ExecStopPost"].split("path=")[1].split(" ")[0]
+    recorder = agentctl.show("agentctl-a.service", "ExecStopPost")["ExecStopPost"].split("path=")[1].split(" ")[0]
+    path = os.path.join(os.path.dirname(recorder), helper)
     os.rename(path, path + ".away")
     try:
         agentctl.systemctl("stop", "agentctl-a.service")
     finally:
         os.rename(path + ".away", path)
+    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", 5, "b runs")
+
+
+def test_rm_of_one_whose_end_nobody_wrote_frees_its_slot(agentctl):
+    agentctl.run("a", "sleep", "1000", options=ONE)
+    agentctl.run("b", "sleep", "1000", options=[*ONE, "--queue"])
+    recorder = agentctl.show("agentctl-a.service", "ExecStopPost")["ExecStopPost"].split("path=")[1].split(" ")[0]
+    os.rename(recorder, recorder + ".away")
+    agentctl.systemctl("mask", "--runtime", "agentctl-reconcile@.service")
+    try:
+        agentctl.systemctl("stop", "agentctl-a.service")
+    finally:
+        os.rename(recorder + ".away", recorder)
+        agentctl.systemctl("unmask", "--runtime", "agentctl-reconcile@.service")
     assert "agentctl-b.service" not in agentctl.units()
     agentctl.ok("rm", "a")
     eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", 1, "b runs")
