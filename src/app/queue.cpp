@@ -82,6 +82,8 @@ bool start_stored(Context& context, const Record& record) {
       context.engine.request_start(spec);
     }
   } catch (const Error& error) {
+    // The call of a starter that died and was given up on has come through after all.
+    if (error.code() == ErrorCode::conflict && inspect_unit(context, record)) return true;
     context.runtime.remove(record.id);
     if (error.code() == ErrorCode::unreachable || error.code() == ErrorCode::conflict) {
       context.registry.requeue(record);
@@ -153,6 +155,16 @@ Configuration load_configuration(const Context& context) {
   for (const std::string& file : context.configuration_files)
     if (const auto text = read_file(file, configuration_size_limit)) apply_configuration(configuration, *text, file);
   return configuration;
+}
+
+void resume_start(Context& context, const Record& record) {
+  if (!context.runtime.exists(record.id)) {
+    context.registry.requeue(record);
+    use_room(context, {record});
+    return;
+  }
+  const auto held = context.runtime.take_over(record.id);
+  if (held && !inspect_unit(context, record)) start_stored(context, record);
 }
 
 std::vector<Record> start_waiting(Context& context) {

@@ -18,6 +18,10 @@ Configuration load_configuration(const Context& context);
 /// started.
 std::vector<Record> start_waiting(Context& context);
 
+/// Goes on with the start of a claimed session whose starter died: asks systemd for its unit once more. Should the dead
+/// one's call come through as well, systemd takes only the first, so the session keeps its slot and runs once.
+void resume_start(Context& context, const Record& record);
+
 /// What follows when this call has ended a session: its --on-end command, and what waited for its slot or its end.
 /// What cannot be done is told as a trouble: it is no failure of who ended it.
 void follow_end(Context& context, const Record& ended);

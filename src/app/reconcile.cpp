@@ -112,6 +112,10 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
   if (is_of_this_boot(context, record)) {
     // A starter that is done has its unit, whose host may not have read the launch yet.
     if (context.runtime.starter_alive(record.id) || inspect_unit(context, record)) return std::nullopt;
+    if (never_began(context, record)) {
+      resume_start(context, record);
+      return std::nullopt;
+    }
     // One that died may have its call still under way to systemd. Without its launch file a host that comes up now
     // starts nothing; a unit that is there gets it back.
     const bool withdrawn = context.runtime.withdraw(record.id);
@@ -121,12 +125,6 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
     }
   }
   const bool same_boot = is_of_this_boot(context, record);
-  if (same_boot && never_began(context, record)) {
-    remove_folder(context, record.id);
-    context.registry.requeue(record);
-    use_room(context, {record});
-    return std::nullopt;
-  }
   const End end = end_without_recorder(record, readable_note(context, record.id), same_boot, context.boot_id);
   if (!same_boot && goes_on_after_reboot(context, record, end)) return std::nullopt;
   if (!context.registry.finish(record, end)) return std::nullopt;

@@ -9,7 +9,7 @@
 namespace agentctl {
 
 /// Ends a record whose unit is gone and whose recorder did not: after a reboot, a kill of the recorder, or of the
-/// agentctl that was about to start it. One that never began goes back in line, and one that is to survive a reboot
+/// agentctl that was about to start it. One that never began is started, and one that is to survive a reboot
 /// is queued for its next attempt. Returns the end it wrote, or nothing.
 std::optional<End> reconcile_record(Context& context, const Record& record);
 

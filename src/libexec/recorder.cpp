@@ -159,6 +159,8 @@ int record_end(const std::string& folder, const std::string& self) {
     place.runtime.remove(place.id);
     return 1;
   }
+  // Its start was given up on and it waits for another one: this unit has run nothing.
+  if (record->queued != Queued::no) return 0;
   const EndEvidence evidence = gather(*record, place);
   End end = decide_end(*record, evidence);
   const ControlGroupUsage usage = read_usage(own_unit_group());

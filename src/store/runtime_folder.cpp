@@ -44,6 +44,12 @@ HeldLaunch RuntimeFolders::create(const Launch& launch, std::optional<uid_t> own
   return {.folder = own, .lock = std::move(lock)};
 }
 
+std::optional<HeldLaunch> RuntimeFolders::take_over(const std::string& id) {
+  auto lock = FileLock::try_acquire(folder(id) + "/" + lock_file);
+  if (!lock) return std::nullopt;
+  return HeldLaunch{.folder = folder(id), .lock = std::move(*lock)};
+}
+
 std::string RuntimeFolders::create_for_hook(const std::string& id, const Hook& hook, std::optional<uid_t> owner) {
   std::string own = make_folder(id, owner);
   const std::string file = own + "/" + hook_file;

@@ -30,6 +30,9 @@ class RuntimeFolders {
   /// Makes the folder and the launch file, owned by `owner` when the session runs as another user.
   HeldLaunch create(const Launch& launch, std::optional<uid_t> owner);
 
+  /// Holds a launch whose starter has died. Nothing when somebody else does.
+  std::optional<HeldLaunch> take_over(const std::string& id);
+
   /// Makes a folder for what follows a session's end; returns its path.
   std::string create_for_hook(const std::string& id, const Hook& hook, std::optional<uid_t> owner);
 

@@ -202,6 +202,7 @@ class Agentctl:
     def clean(self):
         """Leaves no session, no record and no runtime folder, without trusting agentctl to do it."""
         manager = "" if self.scope == "system" else f"/user.slice/user-{self.account.uid}.slice/user@{self.account.uid}.service"
+        shutil.rmtree(self.registry, ignore_errors=True)  # first: what waits must not start for what is ended
         if group_folder(f"{manager}/agentctl.slice"):
             self.systemctl("kill", "--signal=KILL", "agentctl.slice")
             self.systemctl("stop", "agentctl.slice")

@@ -234,7 +234,8 @@ def test_limits_are_configured(agentctl):
         assert agentctl("run", "--pool", "build", "--max", "3", "--", "true").status == 2
         assert agentctl("run", "--pool", "other", "--max", "20", "--", "true").status == 0
         configure('{"pool_cap": 20, "pools": {"build": {"max": 3}}}')
-        assert "c: started, its turn had come\n" in agentctl.ok("reconcile")
+        agentctl.ok("reconcile")
+        assert states(agentctl)["c"] in ("starting", "running")
         configure('{"pools": {"build": {"max": 0}}}')
         result = agentctl("run", "--pool", "build", "--", "true")
         assert result.status == 2 and f"invalid '{config}': /pools/build/max: must be a whole number from 1 to 10" in result.err
@@ -310,9 +311,10 @@ def test_with_recorders_and_starters_killed_at_any_step_none_is_forgotten(agentc
     ended = {session["name"]: session for session in agentctl.list("-a")}
     assert len(ended) == 51
     assert len(ran) == len(set(ran)), "none ran twice"
-    interrupted = {name for name, session in ended.items() if session["state"] == "lost" and name != "holder"}
-    assert {f"s{number}" for number in range(50)} - set(ran) <= interrupted, "who did not run is told as interrupted"
-    assert max(int(line) for line in open(f"{folder}/counts").read().split()) <= 3
+    untold = {name: session["reason"] for name, session in ended.items() if name not in ran and session["state"] != "lost"}
+    assert set(untold) == {"holder"}, f"who did not run is told as interrupted: {untold}"
+    counts = [int(line) for line in open(f"{folder}/counts").read().split()]
+    assert max(counts) <= 3, (counts, ran)
 
 
 @pytest.mark.slow
