@@ -32,7 +32,7 @@ struct Place {
   ManagerScope scope;
 };
 
-Place parse_place(std::string folder) {
+Place parse_place(const std::string& folder) {
   const auto slash = folder.find_last_of('/');
   if (slash == std::string::npos || !is_valid_id(folder.substr(slash + 1)))
     throw Error({.code = ErrorCode::usage,
