@@ -3,11 +3,11 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "app/queue.hpp"
 #include "base/error.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
+#include "store/configuration_file.hpp"
 
 namespace agentctl {
 namespace {
@@ -108,7 +108,7 @@ Finding examine_runtime_folder(const std::string& path) {
 // Without it nobody knows how many of a pool may live, so what waits goes on waiting.
 Finding examine_configuration(const Context& context) {
   try {
-    const PoolLimits limits = load_configuration(context).pools;
+    const PoolLimits limits = read_configuration(context.configuration_files).pools;
     return {Verdict::ok, "configuration",
             "at most " + std::to_string(limits.cap) + " sessions of a pool, and " +
                 std::to_string(limits.pools.size()) + " pools have limits of their own",

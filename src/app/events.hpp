@@ -1,26 +1,9 @@
 #pragma once
 
-#include <functional>
-#include <optional>
-#include <string>
-
 #include "app/context.hpp"
-#include "domain/session_view.hpp"
+#include "domain/event.hpp"
 
 namespace agentctl {
-
-/// A session came into a state.
-struct Event {
-  TimePoint at{};
-  State state = State::lost;
-  std::optional<State> before;  ///< nothing for its first
-  std::string reason;
-  int attempt = 1;
-  Record record;
-};
-
-/// Returns false when no more are wanted.
-using EventSink = std::function<bool(const Event&)>;
 
 /// What the records remember of all sessions, the oldest first: when each was asked for, started and ended.
 void past_events(Context& context, const EventSink& sink);

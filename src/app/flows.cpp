@@ -117,7 +117,7 @@ FlowView run_flow(Context& context, const FlowRequest& request, const std::strin
     throw;
   }
   start_waiting(context);
-  return view_of(context, flow);
+  return current(context, flow);
 }
 
 std::vector<FlowView> list_flows(Context& context, bool ended) {

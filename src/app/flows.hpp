@@ -11,13 +11,6 @@
 
 namespace agentctl {
 
-/// A flow as it is shown: what was asked, and how its steps stand now.
-struct FlowView {
-  Flow flow;
-  FlowState state = FlowState::running;
-  std::vector<StepStanding> steps;  ///< in the flow's order; live ones in their session's state
-};
-
 /// Checks every step as `run` would, then writes the flow and all of its steps at once, queued, and starts what may
 /// start. `file` is what errors call the request. Throws Error; then nothing of it is there.
 FlowView run_flow(Context& context, const FlowRequest& request, const std::string& file);

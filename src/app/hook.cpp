@@ -1,11 +1,7 @@
 #include "app/hook.hpp"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/file.hpp"
+#include "app/launch.hpp"
 #include "base/random.hpp"
-#include "base/user.hpp"
 #include "domain/hook.hpp"
 #include "domain/naming.hpp"
 #include "domain/session_view.hpp"
@@ -22,9 +18,7 @@ void run_hook(Context& context, const Record& ended) {
                   .environment = facts_of(session),
                   .session = to_json(session) + "\n"};
   const std::string id = random_id(id_length);
-  std::optional<uid_t> owner;
-  if (const auto user = request.user.empty() ? std::nullopt : find_user(request.user)) owner = user->uid;
-  const std::string folder = context.runtime.create_for_hook(id, hook, owner);
+  const std::string folder = context.runtime.create_for_hook(id, hook, owner_of(ended));
   try {
     context.engine.request_helper(
         {.unit = "agentctl-on-end." + request.name + "." + id + ".service",

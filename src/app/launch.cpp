@@ -17,6 +17,7 @@
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
 #include "domain/request_rules.hpp"
+#include "store/configuration_file.hpp"
 
 namespace agentctl {
 namespace {
@@ -95,7 +96,7 @@ std::vector<std::string> variable_names(const std::vector<std::string>& variable
 
 // A limit that somebody set is no wish: asking for more is refused, not cut.
 void check_slots(const Context& context, const PoolRequest& pool) {
-  const PoolLimits limits = load_configuration(context).pools;
+  const PoolLimits limits = read_configuration(context.configuration_files).pools;
   const int most = slots_for({.name = pool.name, .max = 0, .priority = 0}, limits);
   if (pool.max <= most) return;
   throw Error({.code = ErrorCode::usage,
@@ -106,6 +107,18 @@ void check_slots(const Context& context, const PoolRequest& pool) {
 }
 
 }  // namespace
+
+std::optional<uid_t> owner_of(const Record& record) {
+  const std::string& name = record.request.user;
+  if (name.empty()) return std::nullopt;
+  const auto user = find_user(name);
+  if (user) return user->uid;
+  throw Error({.code = ErrorCode::failed,
+               .context = "cannot run as",
+               .object = name,
+               .reason = "there is no such user any more",
+               .hint = {}});
+}
 
 UnitSpec unit_spec(const Context& context, const Record& record) {
   const std::string folder = context.runtime.folder(record.id);
@@ -189,8 +202,7 @@ void end_failed_start(Context& context, const PreparedLaunch& prepared, const St
   }
   const bool ended = context.registry.finish(record, end);
   context.runtime.remove(record.id);
-  record.end = end;
-  if (ended) follow_end(context, record);
+  if (ended) follow_end(context, with_end(record, end));
 }
 
 bool is_same_work(const SessionRequest& a, const SessionRequest& b) {

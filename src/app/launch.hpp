@@ -34,6 +34,9 @@ struct PreparedLaunch {
   microseconds queue_timeout{};
 };
 
+/// Whose the runtime folder of a session is, when it runs as another user. Throws Error when that one is gone.
+std::optional<uid_t> owner_of(const Record& record);
+
 /// What the engine is asked for, for this record.
 UnitSpec unit_spec(const Context& context, const Record& record);
 

@@ -5,6 +5,7 @@
 #include "app/sessions.hpp"
 #include "app/stop.hpp"
 #include "domain/rivalry.hpp"
+#include "store/configuration_file.hpp"
 
 namespace agentctl {
 namespace {
@@ -38,7 +39,8 @@ void store_launch(Context& context, const PreparedLaunch& prepared) {
 
 // A holder that turns out to be dead has its end written by observe(), and what it had is free.
 std::variant<Creation, Session> create(Context& context, const Record& record) {
-  const PoolLimits limits = record.request.pool.name.empty() ? PoolLimits{} : load_configuration(context).pools;
+  const PoolLimits limits =
+      record.request.pool.name.empty() ? PoolLimits{} : read_configuration(context.configuration_files).pools;
   for (;;) {
     const Creation creation = context.registry.create(record, limits);
     if (!creation.rival) return creation;
@@ -108,7 +110,14 @@ std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaun
     return held;
   }
   if (record.queued == Queued::by_asker) {
-    wait_for_turn(context, prepared, prepared.queue_timeout, tick);
+    try {
+      wait_for_turn(context, prepared, prepared.queue_timeout, tick);
+    } catch (...) {
+      context.registry.discard(record);
+      take_back();
+      use_room(context, {record});
+      throw;
+    }
     return held;
   }
   context.runtime.remove(record.id);
@@ -130,12 +139,9 @@ std::variant<HeldLaunch, Session> claim_launch(Context& context, const PreparedL
 
 StartResult start_claimed(Context& context, const Record& record, const UnitSpec& spec) {
   try {
-    try {
-      return context.engine.start(spec);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::conflict || !await_unloaded(context, spec.unit)) throw;
-      return context.engine.start(spec);
-    }
+    StartResult result;
+    once_unloaded(context, spec.unit, [&] { result = context.engine.start(spec); });
+    return result;
   } catch (const Error& error) {
     // A refusal has started nothing. A connection that broke in mid-call may have: reconcile will find out.
     if (error.code() != ErrorCode::unreachable) {

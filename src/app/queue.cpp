@@ -7,10 +7,9 @@
 #include "app/hook.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
-#include "base/file.hpp"
-#include "base/user.hpp"
 #include "domain/end_of_session.hpp"
-#include "domain/naming.hpp"
+#include "domain/queue.hpp"
+#include "store/configuration_file.hpp"
 #include "store/registry_watch.hpp"
 
 namespace agentctl {
@@ -18,94 +17,111 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-End cancelled_end(const StopRequest& request) {
-  End end;
-  end.state = State::cancelled;
-  end.reason = "cancelled by " + request.by.user;
-  if (!request.reason.empty()) end.reason += ": " + request.reason;
-  end.ended_at = request.at;
-  return end;
-}
-
-End failed_end(const std::string& reason) {
-  End end;
-  end.reason = reason;
-  end.ended_at = now();
-  return end;
-}
-
 /// A queued session that has been chosen: what of it is ours until systemd has it.
 struct Claimed {
   std::optional<Launch> launch;  ///< nothing: its own agentctl waits and starts it
   std::optional<HeldLaunch> held;
 };
 
-std::optional<uid_t> owner_of(const Record& record) {
-  if (record.request.user.empty()) return std::nullopt;
-  const auto user = find_user(record.request.user);
-  if (!user)
-    throw Error({.code = ErrorCode::failed,
-                 .context = "cannot run as",
-                 .object = record.request.user,
-                 .reason = "there is no such user any more",
-                 .hint = {}});
-  return user->uid;
+Hold gone(Record& record, State state, std::string reason) {
+  End end;
+  end.state = state;
+  end.reason = std::move(reason);
+  end.ended_at = now();
+  record.end = std::move(end);
+  return Hold::gone;
 }
 
-Hold hold(Context& context, Record& record, Claimed& claimed) {
+// Makes the runtime folder from the stored launch, held by us. Throws Error.
+Hold hold_stored(Context& context, Record& record, Claimed& claimed) {
   RuntimeFolders& runtime = context.runtime;
-  const bool alive = runtime.starter_alive(record.id);
-  if (record.queued == Queued::by_asker) {
-    if (!alive) runtime.remove(record.id);
-    return alive ? Hold::held : Hold::gone;
-  }
-  if (alive) return Hold::busy;
+  if (runtime.starter_alive(record.id)) return Hold::busy;
+  // Only what a reboot has interrupted can be late before it starts.
+  const auto limit = expiry(record, {});
+  if (limit && *limit <= now()) return gone(record, State::expired, "its time was up before it could go on");
   if (runtime.exists(record.id)) runtime.remove(record.id);
   claimed.launch = context.registry.stored_launch(record.id);
-  if (!claimed.launch) return Hold::gone;
+  if (!claimed.launch) return gone(record, State::failed, "what would start it is gone from the registry");
   record.boot_id = context.boot_id;
   claimed.launch->record = record;
   claimed.launch->record.queued = Queued::no;
   claimed.held = runtime.create(*claimed.launch, owner_of(record));
-  if (record.first_started_at) runtime.plan_attempt(record.id, {.not_before = {}, .expires_at = expiry(record, {})});
+  if (record.first_started_at) runtime.plan_attempt(record.id, {.not_before = {}, .expires_at = limit});
   return Hold::held;
+}
+
+Hold hold(Context& context, Record& record, Claimed& claimed) {
+  try {
+    if (record.queued == Queued::by_anyone) return hold_stored(context, record, claimed);
+    if (context.runtime.starter_alive(record.id)) return Hold::held;
+    context.runtime.remove(record.id);
+    record.end = end_of_abandoned_wait(now());
+    return Hold::gone;
+  } catch (const Error& error) {
+    // One that cannot be started must not hold up those behind it.
+    claimed = {};
+    return gone(record, State::failed, error.what());
+  }
+}
+
+void run_hooks(Context& context, const std::vector<Record>& ended) {
+  for (const Record& record : ended) {
+    try {
+      run_hook(context, record);
+    } catch (const Error& error) {
+      context.registry.tell_trouble(error.object(), error.reason());
+    }
+  }
 }
 
 // False when systemd takes nothing now: it is going down, or out of reach.
 bool start_stored(Context& context, const Record& record) {
   const UnitSpec spec = unit_spec(context, record);
   try {
-    try {
-      context.engine.request_start(spec);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::conflict || !await_unloaded(context, spec.unit)) throw;
-      context.engine.request_start(spec);
-    }
+    once_unloaded(context, spec.unit, [&] { context.engine.request_start(spec); });
   } catch (const Error& error) {
-    // The call of a starter that died and was given up on has come through after all.
-    if (error.code() == ErrorCode::conflict && inspect_unit(context, record)) return true;
-    context.runtime.remove(record.id);
-    if (error.code() == ErrorCode::unreachable || error.code() == ErrorCode::conflict) {
-      context.registry.requeue(record);
-      return false;
-    }
-    const End end = failed_end(error.what());
-    if (context.registry.finish(record, end)) {
+    // Should it live, the call of a starter that died has come through after all.
+    if (error.code() != ErrorCode::conflict || !inspect_unit(context, record)) {
+      context.runtime.remove(record.id);
+      if (error.code() == ErrorCode::unreachable || error.code() == ErrorCode::conflict) {
+        context.registry.requeue(record);
+        return false;
+      }
       Record ended = record;
-      ended.end = end;
-      run_hook(context, ended);
+      gone(ended, State::failed, error.what());
+      if (context.registry.finish(record, *ended.end)) run_hooks(context, {ended});
+      return true;
     }
-    return true;
   }
   if (!record.request.persist) context.registry.forget_launch(record.id);
   return true;
 }
 
 void advance_flows(Context& context) {
-  for (const Flow& flow : context.registry.live_flows()) {
-    std::vector<Record> cancelled;
-    context.registry.advance_flow(flow, cancelled);
-    for (const Record& record : cancelled) run_hook(context, record);
+  std::vector<Record> cancelled;
+  for (const Flow& flow : context.registry.live_flows()) context.registry.advance_flow(flow, cancelled);
+  run_hooks(context, cancelled);
+}
+
+bool waits(const Record& record) { return record.queued != Queued::no; }
+
+void start_what_may(Context& context, std::vector<Record>& started) {
+  advance_flows(context);
+  const std::vector<Record> live = context.registry.live();
+  if (std::none_of(live.begin(), live.end(), waits)) return;
+  const PoolLimits limits = read_configuration(context.configuration_files).pools;
+  // Before anything is claimed, and before the registry's lock is held.
+  context.engine.connect();
+  for (;;) {
+    Claimed claimed;
+    std::vector<Record> ended;
+    const auto record = context.registry.claim_next(
+        limits, [&](Record& next) { return hold(context, next, claimed); }, ended);
+    run_hooks(context, ended);
+    // What has ended without a start may have been a step that others need.
+    if (!ended.empty()) advance_flows(context);
+    if (!record || (claimed.launch && !start_stored(context, *record))) return;
+    if (claimed.launch) started.push_back(*record);
   }
 }
 
@@ -133,29 +149,21 @@ Error no_slot(Context& context, const Record& record, microseconds timeout) {
                 .context = "cannot start session",
                 .object = record.request.name,
                 .reason = "its turn has not come within " + format_time_span(timeout) + ": " +
-                          holders_in_words(pool_of(context, pool.name), pool, load_configuration(context).pools),
+                          holders_in_words(pool_of(context, pool.name), pool,
+                                           read_configuration(context.configuration_files).pools),
                 .hint = "agentctl run --queue starts it when a slot comes free"});
 }
 
 Error cancelled_meanwhile(Context& context, const Record& record) {
-  std::string reason = "its record is gone";
-  for (const Record& stored : context.registry.by_name(record.request.name))
-    if (stored.id == record.id && stored.end) reason = stored.end->reason;
+  const auto ended = context.registry.find_ended(record.request.name, record.id);
   return Error({.code = ErrorCode::conflict,
                 .context = "cannot start session",
                 .object = record.request.name,
-                .reason = std::move(reason),
+                .reason = ended ? ended->end->reason : "its record is gone",
                 .hint = {}});
 }
 
 }  // namespace
-
-Configuration load_configuration(const Context& context) {
-  Configuration configuration;
-  for (const std::string& file : context.configuration_files)
-    if (const auto text = read_file(file, configuration_size_limit)) apply_configuration(configuration, *text, file);
-  return configuration;
-}
 
 void resume_start(Context& context, const Record& record) {
   if (!context.runtime.exists(record.id)) {
@@ -168,39 +176,24 @@ void resume_start(Context& context, const Record& record) {
 }
 
 std::vector<Record> start_waiting(Context& context) {
-  advance_flows(context);
-  const PoolLimits limits = load_configuration(context).pools;
   std::vector<Record> started;
-  for (;;) {
-    Claimed claimed;
-    const auto record = context.registry.claim_next(limits, [&](Record& next) {
-      context.engine.connect();
-      return hold(context, next, claimed);
-    });
-    if (!record || (claimed.launch && !start_stored(context, *record))) return started;
-    if (claimed.launch) started.push_back(*record);
+  try {
+    start_what_may(context, started);
+  } catch (const Error& error) {
+    context.registry.tell_trouble(error.object(), error.reason());
   }
+  return started;
 }
 
 void use_room(Context& context, const std::vector<Record>& gone) {
   const bool is_waited_for = std::any_of(gone.begin(), gone.end(), [](const Record& record) {
     return !record.request.pool.name.empty() || record.flow;
   });
-  try {
-    if (is_waited_for) start_waiting(context);
-  } catch (const Error& error) {
-    context.registry.tell_trouble(error.object(), error.reason());
-  }
+  if (is_waited_for) start_waiting(context);
 }
 
 void follow_ends(Context& context, const std::vector<Record>& ended) {
-  for (const Record& record : ended) {
-    try {
-      run_hook(context, record);
-    } catch (const Error& error) {
-      context.registry.tell_trouble(error.object(), error.reason());
-    }
-  }
+  run_hooks(context, ended);
   use_room(context, ended);
 }
 
@@ -220,10 +213,7 @@ void wait_for_turn(Context& context, const PreparedLaunch& prepared, microsecond
   bool refreshed = false;
   for (;;) {
     const auto stored = context.registry.find_live(record.request.name, record.id);
-    if (!stored) {
-      context.runtime.remove(record.id);
-      throw cancelled_meanwhile(context, record);
-    }
+    if (!stored) throw cancelled_meanwhile(context, record);
     if (stored->queued == Queued::no) return;
     const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
     if (waited >= timeout) {
@@ -231,8 +221,6 @@ void wait_for_turn(Context& context, const PreparedLaunch& prepared, microsecond
       if (!std::exchange(refreshed, true)) {
         refresh_holders(context, record.request.pool.name);
       } else if (context.registry.cancel(record, std::nullopt)) {
-        context.runtime.remove(record.id);
-        start_waiting(context);
         throw no_slot(context, record, timeout);
       }
       continue;
@@ -245,12 +233,10 @@ void wait_for_turn(Context& context, const PreparedLaunch& prepared, microsecond
 
 std::vector<Record> cancel_queued(Context& context, const std::vector<Session>& sessions, const StopRequest& request) {
   std::vector<Record> cancelled;
-  const End end = cancelled_end(request);
-  for (const Session& session : sessions) {
-    if (session.state != State::queued || !context.registry.cancel(session.record, end)) continue;
-    cancelled.push_back(session.record);
-    cancelled.back().end = end;
-  }
+  const End end = end_of_cancelled(request);
+  for (const Session& session : sessions)
+    if (session.state == State::queued && context.registry.cancel(session.record, end))
+      cancelled.push_back(with_end(session.record, end));
   follow_ends(context, cancelled);
   return cancelled;
 }
@@ -271,10 +257,10 @@ std::string why_queued(Context& context, const Record& record) {
   if (request.name.empty()) return {};
   const std::vector<Record> pool = pool_of(context, request.name);
   const auto before = std::count_if(pool.begin(), pool.end(), [&](const Record& other) {
-    return other.queued != Queued::no && other.id != record.id && goes_before(other, record);
+    return waits(other) && other.id != record.id && goes_before(other, record);
   });
-  return holders_in_words(pool, request, load_configuration(context).pools) + "; " + std::to_string(before) +
-         " before it in line";
+  return holders_in_words(pool, request, read_configuration(context.configuration_files).pools) + "; " +
+         std::to_string(before) + " before it in line";
 }
 
 }  // namespace agentctl

@@ -5,17 +5,13 @@
 #include "app/context.hpp"
 #include "app/launch.hpp"
 #include "app/wait.hpp"
-#include "domain/configuration.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {
 
-/// What the configuration files say; a later one is laid over an earlier one. Throws Error{usage} that names the place.
-Configuration load_configuration(const Context& context);
-
 /// Starts all that waits and may start: in the line of its pool, or as the next step of a flow. Whoever makes room
 /// calls it; several at once do no harm. It asks systemd for each and does not wait until it runs. Returns what it
-/// started.
+/// started; what keeps it from that is told as a trouble, because it is no failure of who made room.
 std::vector<Record> start_waiting(Context& context);
 
 /// Goes on with the start of a claimed session whose starter died: asks systemd for its unit once more. Should the dead
@@ -23,7 +19,6 @@ std::vector<Record> start_waiting(Context& context);
 void resume_start(Context& context, const Record& record);
 
 /// What follows when this call has ended a session: its --on-end command, and what waited for its slot or its end.
-/// What cannot be done is told as a trouble: it is no failure of who ended it.
 void follow_end(Context& context, const Record& ended);
 
 /// The same for several.
@@ -33,7 +28,7 @@ void follow_ends(Context& context, const std::vector<Record>& ended);
 void use_room(Context& context, const std::vector<Record>& gone);
 
 /// Waits for the turn of a launch whose record is queued by this agentctl. Throws Error{timed_out} that names who holds
-/// the slots, {conflict} when it was cancelled meanwhile; then nothing of it is left.
+/// the slots, {conflict} when it was cancelled meanwhile; then its record is no longer in line.
 void wait_for_turn(Context& context, const PreparedLaunch& prepared, microseconds timeout, const Tick& tick = {});
 
 /// Ends those of these sessions that are queued, so that none of them starts for another's end. Returns their records

@@ -78,12 +78,10 @@ void end_empty_scopes(Context& context, const std::vector<UnitState>& units) {
 // Who waited for its turn by itself has to be there when it comes.
 std::optional<End> reconcile_queued(Context& context, const Record& record) {
   if (record.queued == Queued::by_anyone || context.runtime.starter_alive(record.id)) return std::nullopt;
-  End end;
-  end.state = State::cancelled;
-  end.reason = "the agentctl that waited for its turn is gone";
-  end.ended_at = now();
+  const End end = end_of_abandoned_wait(now());
   if (!context.registry.cancel(record, end)) return std::nullopt;
   remove_folder(context, record.id);
+  follow_end(context, with_end(record, end));
   return end;
 }
 
@@ -92,11 +90,9 @@ bool never_began(Context& context, const Record& record) {
   return !readable_note(context, record.id) && context.registry.stored_launch(record.id);
 }
 
-// What a reboot or logout has ended goes on, unless its time was up meanwhile.
+// What a reboot has ended goes on.
 bool goes_on_after_reboot(Context& context, const Record& record, const End& lost) {
   if (!record.request.persist || lost.state != State::lost) return false;
-  const auto limit = expiry(record, lost.started_at);
-  if (limit && *limit <= now()) return false;
   return context.registry
       .update(record.request.name, record.id,
               [&](Record& stored) {
@@ -130,9 +126,7 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
   if (!context.registry.finish(record, end)) return std::nullopt;
   remove_folder(context, record.id);
   context.engine.forget_time_limit(record.unit);
-  Record ended = record;
-  ended.end = end;
-  follow_end(context, ended);
+  follow_end(context, with_end(record, end));
   return end;
 }
 
@@ -192,6 +186,7 @@ ReconcileReport reconcile(Context& context) {
     if (alive.contains(id) || recorded.contains(id) || !context.runtime.is_abandoned(id)) continue;
     if (remove_folder(context, id)) report.removed.push_back(id);
   }
+  for (std::string& id : context.registry.forget_abandoned_launches()) report.removed.push_back(std::move(id));
   report.started = start_waiting(context);
   return report;
 }

@@ -146,15 +146,7 @@ std::optional<Session> find_by_id(Context& context, const std::string& prefix) {
   return observe(context, records.front());
 }
 
-}  // namespace
-
-std::optional<UnitDetails> inspect_unit(Context& context, const Record& record) {
-  auto details = context.engine.inspect(record.unit);
-  if (!details || id_from_description(details->state.description) != record.id) return std::nullopt;
-  if (!is_alive(details->state.activity)) return std::nullopt;
-  return details;
-}
-
+// True when there was an ended one and it is gone.
 bool await_unloaded(Context& context, const std::string& unit) {
   constexpr microseconds limit = std::chrono::seconds(5);
   const auto watch = context.engine.watch({unit});
@@ -164,6 +156,29 @@ bool await_unloaded(Context& context, const std::string& unit) {
     if (is_alive(details->state.activity)) return false;
   }
   return false;
+}
+
+}  // namespace
+
+std::optional<UnitDetails> inspect_unit(Context& context, const Record& record) {
+  auto details = context.engine.inspect(record.unit);
+  if (!details || id_from_description(details->state.description) != record.id) return std::nullopt;
+  if (!is_alive(details->state.activity)) return std::nullopt;
+  return details;
+}
+
+void once_unloaded(Context& context, const std::string& unit, const std::function<void()>& start) {
+  try {
+    start();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::conflict || !await_unloaded(context, unit)) throw;
+    start();
+  }
+}
+
+Record with_end(Record record, const End& end) {
+  record.end = end;
+  return record;
 }
 
 Session observe(Context& context, const Record& record) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,9 +54,12 @@ void require_live(const Session& session, const std::string& context);
 /// The control group of a live session.
 std::string control_group_of(Context& context, const Session& session);
 
-/// Waits, a few seconds at most, until an ended unit is unloaded, so that its name can be used again: something can
-/// refer to it a moment longer. True when there was such a one and it is gone.
-bool await_unloaded(Context& context, const std::string& unit);
+/// Calls `start`. Refused because an ended unit of that name is still loaded (something refers to it a moment longer),
+/// it waits until that one is gone, a few seconds at most, and calls once more.
+void once_unloaded(Context& context, const std::string& unit, const std::function<void()>& start);
+
+/// The record as it ended.
+Record with_end(Record record, const End& end);
 
 /// The unit's details when it is this session's, and not a later one's of the same name.
 std::optional<UnitDetails> inspect_unit(Context& context, const Record& record);

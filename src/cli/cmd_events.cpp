@@ -1,4 +1,3 @@
-#include <boost/json.hpp>
 #include <cstdio>
 
 #include "app/events.hpp"
@@ -9,25 +8,6 @@
 
 namespace agentctl {
 namespace {
-
-std::string to_json(const Event& event) {
-  const SessionRequest& request = event.record.request;
-  const auto text_or_null = [](const std::string& text) {
-    return text.empty() ? boost::json::value(nullptr) : boost::json::value(to_valid_utf8(text));
-  };
-  return boost::json::serialize(boost::json::object{
-      {"time", format_rfc3339(event.at)},
-      {"session", event.record.id},
-      {"name", request.name},
-      {"state", to_string(event.state)},
-      {"before", event.before ? boost::json::value(to_string(*event.before)) : boost::json::value(nullptr)},
-      {"reason", text_or_null(event.reason)},
-      {"attempt", event.attempt},
-      {"project", text_or_null(request.project)},
-      {"group", text_or_null(request.group)},
-      {"flow", text_or_null(event.record.flow ? event.record.flow->flow : "")},
-      {"step", text_or_null(event.record.flow ? event.record.flow->step : "")}});
-}
 
 std::string text_of(const Event& event) {
   std::string text = paint(format_local(event.at), Color::dim) + "  " + paint(event.record.request.name, Color::bold) +

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/json.hpp>
 #include <cerrno>
 #include <iterator>
 #include <string_view>
@@ -28,55 +27,6 @@ Color color_of_flow(FlowState state) {
     case FlowState::succeeded: break;
   }
   return Color::none;
-}
-
-std::string reason_of(const FlowView& view) {
-  if (view.flow.end) return view.flow.end->reason;
-  if (view.flow.cancel) return "cancelled by " + view.flow.cancel->by.user + "; what runs goes on to its end";
-  if (view.state != FlowState::waiting) return {};
-  for (std::size_t i = 0; i < view.steps.size(); ++i)
-    if (view.steps[i].state == State::queued && judge_step(view.flow, view.steps, i).kind == StepVerdict::Kind::at_gate)
-      return "step '" + view.flow.steps[i].name + "' " + view.steps[i].reason;
-  return {};
-}
-
-boost::json::object object_of(const FlowView& view) {
-  const auto text_or_null = [](const std::string& text) {
-    return text.empty() ? boost::json::value(nullptr) : boost::json::value(to_valid_utf8(text));
-  };
-  const auto time_or_null = [](const std::optional<TimePoint>& time) {
-    return time ? boost::json::value(format_rfc3339(*time)) : boost::json::value(nullptr);
-  };
-  const Flow& flow = view.flow;
-  boost::json::array steps;
-  for (std::size_t i = 0; i < flow.steps.size(); ++i) {
-    const Step& step = flow.steps[i];
-    boost::json::array needs;
-    for (const std::string& need : step.needs) needs.emplace_back(need);
-    steps.push_back(boost::json::object{{"name", step.name},
-                                        {"session", step.session},
-                                        {"session_id", step.session_id},
-                                        {"state", to_string(view.steps[i].state)},
-                                        {"reason", text_or_null(view.steps[i].reason)},
-                                        {"needs", std::move(needs)},
-                                        {"wait_for", text_or_null(step.gate)},
-                                        {"may_fail", step.may_fail},
-                                        {"started_at", time_or_null(view.steps[i].started_at)},
-                                        {"ended_at", time_or_null(view.steps[i].ended_at)}});
-  }
-  boost::json::array gates;
-  for (const std::string& gate : flow.open_gates) gates.emplace_back(gate);
-  return {{"id", flow.id},
-          {"name", flow.name},
-          {"key", text_or_null(flow.key)},
-          {"project", text_or_null(flow.project)},
-          {"state", to_string(view.state)},
-          {"reason", text_or_null(reason_of(view))},
-          {"created_at", format_rfc3339(flow.created_at)},
-          {"ended_at", time_or_null(flow.end ? std::optional(flow.end->at) : std::nullopt)},
-          {"on_failure", flow.goes_on ? "continue" : "stop"},
-          {"open_gates", std::move(gates)},
-          {"steps", std::move(steps)}};
 }
 
 std::size_t count_ended(const FlowView& view) {
@@ -113,7 +63,7 @@ std::string text_of(const FlowView& view) {
 }
 
 void show(const Invocation& invocation, const FlowView& view) {
-  print(invocation.globals().json ? boost::json::serialize(object_of(view)) + "\n" : text_of(view));
+  print(invocation.globals().json ? to_json(view) + "\n" : text_of(view));
 }
 
 std::string read_input() {
@@ -178,8 +128,7 @@ int flow_list(Invocation& invocation) {
   const std::vector<FlowView> views = list_flows(invocation.context(), all);
   if (invocation.globals().json) {
     std::string text = "[";
-    for (const FlowView& view : views)
-      text += (text.size() > 1 ? ",\n " : "") + boost::json::serialize(object_of(view));
+    for (const FlowView& view : views) text += (text.size() > 1 ? ",\n " : "") + to_json(view);
     print(text + "]\n");
     return 0;
   }

@@ -98,4 +98,14 @@ std::optional<FlowEnd> end_of(const Flow& flow, std::vector<StepStanding> standi
   return end;
 }
 
+std::string reason_of(const FlowView& view) {
+  if (view.flow.end) return view.flow.end->reason;
+  if (view.flow.cancel) return "cancelled by " + view.flow.cancel->by.user + "; what runs goes on to its end";
+  if (view.state != FlowState::waiting) return {};
+  for (std::size_t i = 0; i < view.steps.size(); ++i)
+    if (view.steps[i].state == State::queued && judge_step(view.flow, view.steps, i).kind == StepVerdict::Kind::at_gate)
+      return "step '" + view.flow.steps[i].name + "' " + view.steps[i].reason;
+  return {};
+}
+
 }  // namespace agentctl

@@ -64,6 +64,13 @@ struct Flow {
   std::optional<FlowEnd> end;  ///< set once, never changed
 };
 
+/// A flow as it is shown: what was asked, and how its steps stand now.
+struct FlowView {
+  Flow flow;
+  FlowState state = FlowState::running;
+  std::vector<StepStanding> steps;  ///< in the flow's order; live ones in their session's state
+};
+
 /// What can be said of a step that has not started.
 struct StepVerdict {
   enum class Kind { ready, waits, at_gate, hopeless };
@@ -87,5 +94,11 @@ inline constexpr std::size_t max_steps = 256;
 std::string to_json(const Flow& flow);
 /// Throws Error for anything that to_json() could not have written.
 Flow parse_flow(std::string_view text);
+
+/// Why it stands where it stands; empty when there is nothing to say.
+std::string reason_of(const FlowView& view);
+
+/// For whoever reads --json.
+std::string to_json(const FlowView& view);
 
 }  // namespace agentctl

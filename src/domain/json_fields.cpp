@@ -77,6 +77,16 @@ void put(json::object& object, std::string_view key, const std::optional<TimePoi
   if (time) object[key] = usec_of(*time);
 }
 
+json::value text_or_null(const std::string& text) {
+  if (text.empty()) return nullptr;
+  return json::string(to_valid_utf8(text));
+}
+
+json::value time_or_null(const std::optional<TimePoint>& time) {
+  if (!time) return nullptr;
+  return json::string(format_rfc3339(*time));
+}
+
 json::value parse_object(std::string_view text, json::storage_ptr storage) {
   boost::system::error_code failed;
   json::parse_options options;

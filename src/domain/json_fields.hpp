@@ -9,7 +9,7 @@
 #include "base/time.hpp"
 #include "domain/session.hpp"
 
-// What the readers and writers of records, launches and notes share. Included by .cpp files of this folder only.
+// What the readers and writers of records, launches, notes and views share. Included by .cpp files of this folder only.
 
 namespace agentctl {
 
@@ -117,6 +117,10 @@ std::optional<Integer> narrow(std::optional<std::int64_t> number) {
   if (!number) return std::nullopt;
   return static_cast<Integer>(*number);
 }
+
+// For what is shown: never U+0000, null instead of what is empty.
+json::value text_or_null(const std::string& text);
+json::value time_or_null(const std::optional<TimePoint>& time);
 
 json::value parse_object(std::string_view text, json::storage_ptr storage);
 

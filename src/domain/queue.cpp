@@ -22,6 +22,23 @@ bool goes_before(const Record& a, const Record& b) {
   return std::tie(b_priority, a.created_at, a.id) < std::tie(a_priority, b.created_at, b.id);
 }
 
+End end_of_abandoned_wait(TimePoint at) {
+  End end;
+  end.state = State::cancelled;
+  end.reason = "the agentctl that waited for its turn is gone";
+  end.ended_at = at;
+  return end;
+}
+
+End end_of_cancelled(const StopRequest& request) {
+  End end;
+  end.state = State::cancelled;
+  end.reason = "cancelled by " + request.by.user;
+  if (!request.reason.empty()) end.reason += ": " + request.reason;
+  end.ended_at = request.at;
+  return end;
+}
+
 const Record* next_to_start(const std::vector<Record>& live, const PoolLimits& limits,
                             const std::function<bool(const Record&)>& is_ready) {
   std::map<std::string, int> taken;

@@ -27,6 +27,12 @@ bool holds_slot(const Record& record);
 const Record* next_to_start(const std::vector<Record>& live, const PoolLimits& limits,
                             const std::function<bool(const Record&)>& is_ready);
 
+/// The end of one whose agentctl waited for its turn, and died.
+End end_of_abandoned_wait(TimePoint at);
+
+/// The end of one that somebody took out of the line.
+End end_of_cancelled(const StopRequest& request);
+
 /// Whether `a` stands before `b` in the line of their pool.
 bool goes_before(const Record& a, const Record& b);
 

@@ -1,22 +1,9 @@
-#include <boost/json.hpp>
-
 #include "base/text.hpp"
+#include "domain/json_fields.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {
 namespace {
-
-namespace json = boost::json;
-
-json::value text_or_null(const std::string& text) {
-  if (text.empty()) return nullptr;
-  return json::string(to_valid_utf8(text));
-}
-
-json::value time_or_null(const std::optional<TimePoint>& time) {
-  if (!time) return nullptr;
-  return json::string(format_rfc3339(*time));
-}
 
 template <class Number>
 json::value number_or_null(const std::optional<Number>& number) {

@@ -38,8 +38,7 @@ int follow_end_of(const std::string& scope_name, const std::string& root, const 
                   .configuration_files =
                       configuration_files(scope, home != nullptr ? home : "/", ::getenv("XDG_CONFIG_HOME")),
                   .libexec_dir = AGENTCTL_LIBEXEC_DIR};
-  for (const Record& record : registry.by_name(name))
-    if (record.id == id && record.end) follow_end(context, record);
+  if (const auto ended = registry.find_ended(name, id)) follow_end(context, *ended);
   for (const RegistryTrouble& trouble : registry.troubles())
     std::fprintf(stderr, "agentctl starter: cannot use '%s': %s\n", trouble.path.c_str(), trouble.reason.c_str());
   return registry.troubles().empty() ? 0 : 1;

@@ -27,7 +27,7 @@ struct Creation {
 enum class Hold {
   held,
   busy,  ///< the agentctl that queues it is still at it, and will look for what may start afterwards
-  gone,  ///< the agentctl that waited for its turn has died
+  gone,  ///< it cannot be started any more; the record's end says why
 };
 
 /// The records on disk: those of live sessions in a few files (live/, store/live_records.hpp), and one JSON file for
@@ -77,8 +77,10 @@ class Registry {
   bool cancel(const Record& record, const std::optional<End>& end);
 
   /// Claims the next record that may start (domain/queue.hpp), in one step: counts, calls `hold` for the first in line,
-  /// which may set what the start needs, and writes that it is queued no more. What is `gone` is cancelled on the way.
-  std::optional<Record> claim_next(const PoolLimits& limits, const std::function<Hold(Record&)>& hold);
+  /// which may set what the start needs, and writes that it is queued no more. What is `gone`, and the steps of a flow
+  /// that was never written, are ended on the way and added to `ended`.
+  std::optional<Record> claim_next(const PoolLimits& limits, const std::function<Hold(Record&)>& hold,
+                                   std::vector<Record>& ended);
 
   /// Puts a claimed record that was never started back in line. False when it has ended.
   bool requeue(const Record& record);
@@ -87,6 +89,9 @@ class Registry {
   void store_launch(const Launch& launch);
   std::optional<Launch> stored_launch(const std::string& id);
   void forget_launch(const std::string& id);
+  /// Forgets the launches that nobody will start: without a record, and old enough (a minute) that none can be just
+  /// about to be written. Returns their ids.
+  std::vector<std::string> forget_abandoned_launches();
 
   /// Writes a flow and the records of its steps, all queued, in one step: nothing when that was done, else what is in
   /// the way, in words. Throws Error.
@@ -100,8 +105,9 @@ class Registry {
   std::optional<Flow> update_flow(const Flow& flow, const std::function<void(Flow&)>& change);
 
   /// Cancels the steps that can never start, and ends the flow when nothing is left of it. Returns the flow as it is
-  /// then, and how its steps stand.
+  /// then; what was cancelled is added to `cancelled`.
   Flow advance_flow(const Flow& flow, std::vector<Record>& cancelled);
+  /// How its steps stand, in the flow's order.
   std::vector<StepStanding> standings(const Flow& flow);
 
   /// Forgets an ended flow; its sessions' records stay.
@@ -129,9 +135,10 @@ class Registry {
   bool can_start_now(const Record& record, const PoolLimits& limits);
   std::vector<Record> unended();
   std::set<std::string> steps_that_may_start(const std::vector<Record>& live);
-  void cancel_orphans(std::vector<Record>& live);
+  void end_orphans(std::vector<Record>& live, std::vector<Record>& ended);
   std::string launch_path(const std::string& id) const;
   std::string flow_path(const std::string& name, const std::string& id) const;
+  bool has_flow_ended(const Flow& flow) const;
   std::vector<StepStanding> standings(const Flow& flow, const std::vector<Record>& live);
   std::optional<Flow> load_flow(const std::string& path);
   std::vector<Flow> load_flows(const std::string& folder);

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/error.hpp"
@@ -33,6 +35,10 @@ StepStanding standing_of(const Record& record) {
 
 std::string Registry::flow_path(const std::string& name, const std::string& id) const {
   return flows_folder_ + "/" + file_name(name, id);
+}
+
+bool Registry::has_flow_ended(const Flow& flow) const {
+  return ::access((ended_flows_folder_ + "/" + file_name(flow)).c_str(), F_OK) == 0;
 }
 
 std::optional<Flow> Registry::load_flow(const std::string& path) {
@@ -88,7 +94,7 @@ std::optional<std::string> Registry::create_flow(const Flow& flow, const std::ve
     }
   }
   for (const Record& record : records) live_.put_durably(record);
-  // Last: the steps of a flow that is not there never start, and advance_flow() of nobody's steps ends them.
+  // Last: the steps of a flow that is not there never start (end_orphans()).
   write_file_durably(flow_path(flow.name, flow.id), to_json(flow));
   return std::nullopt;
 }
@@ -97,7 +103,7 @@ std::optional<Flow> Registry::update_flow(const Flow& flow, const std::function<
   if (!load_flow(flow_path(flow.name, flow.id))) return std::nullopt;
   const FileLock held = lock();
   auto stored = load_flow(flow_path(flow.name, flow.id));
-  if (!stored || read_file(ended_flows_folder_ + "/" + file_name(flow), flow_size_limit)) return std::nullopt;
+  if (!stored || has_flow_ended(flow)) return std::nullopt;
   change(*stored);
   write_file_durably(flow_path(flow.name, flow.id), to_json(*stored));
   return stored;
@@ -137,7 +143,7 @@ Flow Registry::advance_flow(const Flow& flow, std::vector<Record>& cancelled) {
   if (!stored) return flow;
   std::vector<Record> live = unended();
   std::vector<StepStanding> now_standing = standings(*stored, live);
-  // One that cannot start makes those that need it hopeless, too: in the order of a chain one pass will do.
+  // One that cannot start makes those that need it hopeless, too.
   for (bool changed = true; changed;) {
     changed = false;
     for (std::size_t i = 0; i < stored->steps.size(); ++i) {

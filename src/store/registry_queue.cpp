@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,18 +12,6 @@
 // are taken, choosing, and writing the choice.
 
 namespace agentctl {
-namespace {
-
-End cancelled(const char* reason) {
-  End end;
-  end.state = State::cancelled;
-  end.reason = reason;
-  end.ended_at = now();
-  return end;
-}
-
-}  // namespace
-
 // Between the two halves of finish() a record is in both places, and so it stays when that was cut short.
 std::vector<Record> Registry::unended() {
   std::vector<Record> live = taken(live_.all());
@@ -35,8 +24,9 @@ std::vector<Record> Registry::unended() {
 
 bool Registry::can_start_now(const Record& record, const PoolLimits& limits) {
   std::vector<Record> line = unended();
-  std::erase_if(line, [&](const Record& other) { return other.request.pool.name != record.request.pool.name; });
+  // First: a step can need one that is in another pool.
   const std::set<std::string> steps = steps_that_may_start(line);
+  std::erase_if(line, [&](const Record& other) { return other.request.pool.name != record.request.pool.name; });
   line.push_back(record);
   const Record* next =
       next_to_start(line, limits, [&](const Record& other) { return !other.flow || steps.contains(other.id); });
@@ -57,22 +47,30 @@ std::set<std::string> Registry::steps_that_may_start(const std::vector<Record>& 
   return ready;
 }
 
-// A power cut came between the records of a flow's steps and the flow itself.
-void Registry::cancel_orphans(std::vector<Record>& live) {
-  std::erase_if(live, [&](const Record& record) {
+// A kill or a power cut came between the records of a flow's steps and the flow itself.
+void Registry::end_orphans(std::vector<Record>& live, std::vector<Record>& ended) {
+  std::erase_if(live, [&](Record& record) {
     if (record.queued == Queued::no || !record.flow) return false;
     if (::access(flow_path(record.flow->flow, record.flow->flow_id).c_str(), F_OK) == 0 || errno != ENOENT)
       return false;
-    make_directories(ended_folder_);
-    return finish_locked(record, cancelled("its flow was never begun"));
+    End end;
+    end.state = State::cancelled;
+    end.reason = "its flow was never begun";
+    end.ended_at = now();
+    if (!finish_locked(record, end)) return true;
+    ended.push_back(std::move(record));
+    ended.back().end = std::move(end);
+    return true;
   });
 }
 
-std::optional<Record> Registry::claim_next(const PoolLimits& limits, const std::function<Hold(Record&)>& hold) {
+std::optional<Record> Registry::claim_next(const PoolLimits& limits, const std::function<Hold(Record&)>& hold,
+                                           std::vector<Record>& ended) {
   if (list_directory(live_folder_).empty()) return std::nullopt;
+  make_directories(ended_folder_);
   const FileLock held = lock();
   std::vector<Record> live = unended();
-  cancel_orphans(live);
+  end_orphans(live, ended);
   const std::set<std::string> steps = steps_that_may_start(live);
   std::set<std::string> busy;
   for (;;) {
@@ -82,18 +80,14 @@ std::optional<Record> Registry::claim_next(const PoolLimits& limits, const std::
     if (next == nullptr) return std::nullopt;
     Record claimed = *next;
     switch (hold(claimed)) {
-      case Hold::held: {
+      case Hold::held:
         claimed.queued = Queued::no;
         live_.put_durably(claimed);
         return claimed;
-      }
       case Hold::busy: busy.insert(claimed.id); break;
       case Hold::gone:
-        make_directories(ended_folder_);
-        finish_locked(claimed,
-                      cancelled(claimed.queued == Queued::by_asker ? "the agentctl that waited for its turn is gone"
-                                                                   : "what would start it is gone from the registry"));
         std::erase_if(live, [&](const Record& record) { return record.id == claimed.id; });
+        if (finish_locked(claimed, *claimed.end)) ended.push_back(std::move(claimed));
         break;
     }
   }
@@ -125,9 +119,34 @@ void Registry::store_launch(const Launch& launch) {
 std::optional<Launch> Registry::stored_launch(const std::string& id) {
   const auto content = read_file(launch_path(id), launch_size_limit);
   if (!content) return std::nullopt;
-  return parse_launch(*content);
+  try {
+    return parse_launch(*content);
+  } catch (const Error& error) {
+    throw Error({.code = error.code(),
+                 .context = "cannot read",
+                 .object = launch_path(id),
+                 .reason = error.object().empty() ? error.reason() : error.object() + " " + error.reason(),
+                 .hint = {}});
+  }
 }
 
 void Registry::forget_launch(const std::string& id) { remove_file(launch_path(id)); }
+
+std::vector<std::string> Registry::forget_abandoned_launches() {
+  std::set<std::string> wanted;
+  std::vector<std::string> forgotten;
+  const std::vector<std::string> files = list_directory(launches_folder_);
+  if (files.empty()) return forgotten;
+  for (const Record& record : live()) wanted.insert(record.id);
+  for (const std::string& file : files) {
+    const std::string path = launches_folder_ + "/" + file;
+    const std::string id = file.substr(0, file.find('.'));
+    struct stat status {};
+    if (wanted.contains(id) || ::lstat(path.c_str(), &status) < 0) continue;
+    if (now() - TimePoint(std::chrono::seconds(status.st_mtim.tv_sec)) < std::chrono::minutes(1)) continue;
+    if (remove_file(path)) forgotten.push_back(id);
+  }
+  return forgotten;
+}
 
 }  // namespace agentctl

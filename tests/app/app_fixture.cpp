@@ -6,7 +6,8 @@ namespace agentctl {
 
 AppTest::AppTest() {
   make_directories(folder / "libexec");
-  for (const char* helper : {"session-host", "recorder", "starter", "on-end"}) put_file(folder / "libexec/" + helper, "", 0755);
+  for (const char* helper : {"session-host", "recorder", "starter", "on-end"})
+    put_file(folder / "libexec/" + helper, "", 0755);
   make_directories(folder / "bin");
   put_file(folder / "bin/tool", "#!/bin/sh\n", 0755);
   put_file(folder / "bin/notes", "not a program\n", 0644);

@@ -101,6 +101,49 @@ TEST_F(Queue, WhatSystemdRefusesHasFailedAndMakesRoom) {
   EXPECT_EQ(live(good)->queued, Queued::no);
 }
 
+TEST_F(Queue, OneThatCannotBeStartedFailsAloneAndHoldsUpNobody) {
+  const Record unreadable = queue("unreadable", 'b');
+  put_file(folder / "state/launches/" + unreadable.id + ".json", "{");
+  const Record forgotten = queue("forgotten", 'c');
+  registry.forget_launch(forgotten.id);
+  const Record good = queue("good", 'd');
+  registry.requeue(unreadable);
+  EXPECT_EQ(start_waiting(context).size(), 1U);
+  EXPECT_EQ(live(good)->queued, Queued::no);
+  for (const Record& bad : {unreadable, forgotten}) {
+    const auto ended = registry.find_ended(bad.request.name, bad.id);
+    ASSERT_TRUE(ended.has_value()) << bad.request.name;
+    EXPECT_EQ(ended->end->state, State::failed);
+    EXPECT_THAT(ended->end->reason, HasSubstr(bad.id == forgotten.id ? "gone from the registry" : unreadable.id))
+        << "it names the file";
+    EXPECT_FALSE(runtime.exists(bad.id));
+  }
+}
+
+TEST_F(Queue, WhatRanOutOfTimeWhileTheHostWasDownHasExpired) {
+  Record late = in_pool("late", 'b', Queued::by_anyone);
+  late.first_started_at = TimePoint{};
+  late.request.ttl = std::chrono::hours(1);
+  store_launch(late);
+  registry.create(late, {.cap = 1, .pools = {}});
+  registry.requeue(late);
+  EXPECT_THAT(start_waiting(context), IsEmpty());
+  EXPECT_EQ(registry.find_ended("late", late.id)->end->state, State::expired);
+  EXPECT_EQ(engine.count("request "), 0U);
+}
+
+TEST_F(Queue, TheEndOfAWaitThatWasAbandonedIsFollowedLikeAnyOther) {
+  hold_slot();
+  Record waiter = in_pool("waiter", 'b', Queued::by_asker);
+  waiter.request.on_end = "true";
+  registry.create(waiter, {.cap = 1, .pools = {}});
+  end_holder(*registry.find_live("holder", sample_id('a')));
+  start_waiting(context);
+  EXPECT_EQ(registry.find_ended("waiter", waiter.id)->end->state, State::cancelled);
+  ASSERT_EQ(engine.helpers.size(), 1U);
+  EXPECT_THAT(engine.helpers.front().unit, testing::StartsWith("agentctl-on-end.waiter."));
+}
+
 TEST_F(Queue, OneThatIsStillBeingQueuedIsLeftToItsAgentctl) {
   const Record next = queue("next", 'b');
   registry.requeue(next);
@@ -119,9 +162,8 @@ TEST_F(Queue, OneThatIsStillBeingQueuedIsLeftToItsAgentctl) {
 }
 
 TEST_F(Queue, ABrokenConfigurationStartsNothing) {
-  queue("next", 'b');
+  registry.requeue(queue("next", 'b'));
   put_file(folder / "config.json", "{");
-  EXPECT_EQ(thrown_by([&] { start_waiting(context); }).code(), ErrorCode::usage);
   follow_end(context, in_pool("ended", 'z', Queued::no));
   EXPECT_EQ(engine.count("request "), 0U);
   ASSERT_THAT(registry.troubles(), testing::SizeIs(1));
@@ -139,7 +181,6 @@ TEST_F(Queue, AWaitThatIsTooLongNamesTheHoldersAndLeavesNothing) {
   EXPECT_THAT(error.reason(), HasSubstr("1 of 1 slots of pool 'build' are held by 'holder'"));
   EXPECT_FALSE(live(prepared.launch.record).has_value());
   EXPECT_THAT(registry.ended(), IsEmpty());
-  EXPECT_FALSE(runtime.exists(prepared.launch.record.id));
 }
 
 TEST_F(Queue, AHolderThatHasEndedWithoutItsRecorderIsFoundByWhoWaits) {

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
@@ -26,9 +27,11 @@ class RegistryQueue : public testing::Test {
   }
 
   std::string claim(Hold hold = Hold::held) {
-    const auto record = registry.claim_next(two, [&](Record&) { return hold; });
+    const auto record = registry.claim_next(two, [&](Record&) { return hold; }, gone);
     return record ? record->request.name : "";
   }
+
+  std::vector<Record> gone;
 
   TemporaryFolder folder;
   Registry registry{folder / "state"};
@@ -69,11 +72,18 @@ TEST_F(RegistryQueue, WhoeverComesLaterDoesNotOvertake) {
 TEST_F(RegistryQueue, WhatIsGoneLeavesTheLineAndWhatIsBusyKeepsItsPlace) {
   for (const char id : {'a', 'b', 'c', 'd'}) registry.create(in_pool(std::string(1, id), id, Queued::by_asker), two);
   registry.finish(in_pool("a", 'a'), sample_end());
-  const auto claimed =
-      registry.claim_next(two, [&](Record& record) { return record.request.name == "c" ? Hold::gone : Hold::held; });
+  const auto hold = [](Record& record) {
+    if (record.request.name != "c") return Hold::held;
+    record.end = sample_end(State::expired);
+    return Hold::gone;
+  };
+  const auto claimed = registry.claim_next(two, hold, gone);
   ASSERT_TRUE(claimed.has_value());
   EXPECT_EQ(claimed->request.name, "d");
-  EXPECT_EQ(registry.find_ended("c", sample_id('c'))->end->state, State::cancelled);
+  EXPECT_EQ(registry.find_ended("c", sample_id('c'))->end->state, State::expired);
+  ASSERT_EQ(gone.size(), 1U) << "whoever asked tells those that wait for its end";
+  EXPECT_EQ(gone.front().id, sample_id('c'));
+  EXPECT_EQ(gone.front().end->state, State::expired);
   registry.finish(in_pool("b", 'b'), sample_end());
   registry.create(in_pool("e", 'e'), {.cap = 1, .pools = {}});
   EXPECT_EQ(claim(Hold::busy), "");
@@ -103,6 +113,26 @@ TEST_F(RegistryQueue, KeepsALaunchForItsOwnerAloneUntilTheEnd) {
   registry.create(launch.record, two);
   registry.finish(launch.record, sample_end());
   EXPECT_FALSE(registry.stored_launch(launch.record.id).has_value());
+}
+
+TEST_F(RegistryQueue, ForgetsLaunchesThatNobodyWillStart) {
+  for (const char id : {'a', 'b', 'c'}) {
+    Launch launch;
+    launch.record = in_pool(std::string(1, id), id);
+    launch.executable = "/bin/true";
+    registry.store_launch(launch);
+    const timespec old[] = {{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
+    const std::string path = folder / "state/launches/" + launch.record.id + ".json";
+    if (id != 'c') {
+      ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), old, 0), 0);
+    }
+  }
+  registry.create(in_pool("a", 'a'), two);
+  EXPECT_THAT(registry.forget_abandoned_launches(), ElementsAre(sample_id('b')))
+      << "a has its record, and that of c may be just about to be written";
+  EXPECT_TRUE(registry.stored_launch(sample_id('a')).has_value());
+  EXPECT_FALSE(registry.stored_launch(sample_id('b')).has_value());
+  EXPECT_TRUE(registry.stored_launch(sample_id('c')).has_value());
 }
 
 TEST_F(RegistryQueue, OfManyAtOnceNoMoreThanTheSlotsAreClaimed) {

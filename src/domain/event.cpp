@@ -1,0 +1,41 @@
+#include "domain/event.hpp"
+
+namespace agentctl {
+
+void EventTeller::note(const Session& session) {
+  told_[session.record.id] = {session.state, session.record.attempt, session.started_at.has_value()};
+}
+
+void EventTeller::tell(const Session& session, TimePoint seen_at) {
+  const Record& record = session.record;
+  const auto known = told_.find(record.id);
+  const bool is_new = known == told_.end();
+  std::optional<Told> before;
+  if (!is_new) before = known->second;
+  if (before && before->state == session.state && before->attempt == record.attempt) return;
+  if (is_new && session.state != State::queued && session.state != State::starting)
+    say(record, State::starting, record.created_at, {});
+  const bool ran_before = before && before->attempt == record.attempt && before->ran;
+  // Its unit is gone and its end not written yet, which looks like a unit that is still to come.
+  if (session.state == State::starting && ran_before) return;
+  // Its host's note has gone already: the record will say when it started.
+  if (session.state == State::stopping && !session.started_at && !ran_before) return;
+  if (session.started_at && !ran_before && session.state != State::running)
+    say(record, State::running, *session.started_at, {});
+  TimePoint at = seen_at;
+  if (session.ended_at) at = *session.ended_at;
+  if (session.state == State::running && session.started_at) at = *session.started_at;
+  if (is_new && (session.state == State::queued || session.state == State::starting)) at = record.created_at;
+  say(record, session.state, at, session.reason);
+}
+
+void EventTeller::say(const Record& record, State state, TimePoint at, const std::string& reason) {
+  const auto known = told_.find(record.id);
+  Event event{.at = at, .state = state, .before = {}, .reason = reason, .attempt = record.attempt, .record = record};
+  if (known != told_.end()) event.before = known->second.state;
+  const bool ran = known != told_.end() && known->second.attempt == record.attempt && known->second.ran;
+  told_[record.id] = {state, record.attempt, ran || state == State::running};
+  if (wants_more_) wants_more_ = sink_(event);
+}
+
+}  // namespace agentctl

@@ -1,0 +1,72 @@
+#include "domain/event.hpp"
+
+#include <gmock/gmock.h>
+
+#include "support/sample_records.hpp"
+
+namespace agentctl {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class Events : public testing::Test {
+ protected:
+  static Session session(State state, bool started = true) {
+    Session seen(sample_record("web"));
+    seen.state = state;
+    if (started) seen.started_at = sample_time('b');
+    if (is_terminal(state)) seen.ended_at = sample_time('c');
+    return seen;
+  }
+
+  std::vector<State> told;
+  const EventSink sink = [this](const Event& event) {
+    told.push_back(event.state);
+    return told.size() < 5;
+  };
+  EventTeller teller{sink};
+};
+
+TEST_F(Events, ALifeTooShortToBeSeenIsToldInFull) {
+  teller.tell(session(State::failed), sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::failed));
+}
+
+TEST_F(Events, WhatWasToldIsNotToldAgain) {
+  teller.tell(session(State::starting, false), sample_time(0));
+  teller.tell(session(State::running), sample_time(0));
+  teller.tell(session(State::running), sample_time(0));
+  teller.tell(session(State::exited), sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::exited));
+}
+
+TEST_F(Events, NothingIsToldAfterWhatFollowsIt) {
+  teller.tell(session(State::running), sample_time(0));
+  teller.tell(session(State::starting, false), sample_time(0));
+  teller.tell(session(State::failed), sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::failed));
+}
+
+TEST_F(Events, OfWhatWasThereBeforeOnlyTheChangesAreTold) {
+  teller.note(session(State::running));
+  teller.tell(session(State::running), sample_time(0));
+  EXPECT_THAT(told, IsEmpty());
+  teller.tell(session(State::stopped), sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::stopped));
+}
+
+TEST_F(Events, AnAttemptMoreIsALifeMore) {
+  teller.tell(session(State::running), sample_time(0));
+  Session again = session(State::starting, false);
+  again.record.attempt = 2;
+  teller.tell(again, sample_time(0));
+  again = session(State::running);
+  again.record.attempt = 2;
+  teller.tell(again, sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::starting, State::running));
+  EXPECT_TRUE(teller.wants_more());
+}
+
+}  // namespace
+}  // namespace agentctl
