@@ -1,6 +1,8 @@
 #include "domain/json_document.hpp"
 
 #include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
+#include <charconv>
 
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -11,6 +13,58 @@ namespace {
 Error invalid(const std::string& file, const std::string& reason) {
   return Error({.code = ErrorCode::usage, .context = "invalid", .object = file, .reason = reason, .hint = {}});
 }
+
+/// Builds the value that Boost's own parser would, but for numbers: that one multiplies by powers of ten, and its
+/// 0.30000000000000004 is another number's neighbour.
+class ValueBuilder {
+ public:
+  using error_code = boost::system::error_code;
+  static constexpr std::size_t max_object_size = std::size_t(-1);
+  static constexpr std::size_t max_array_size = std::size_t(-1);
+  static constexpr std::size_t max_key_size = std::size_t(-1);
+  static constexpr std::size_t max_string_size = std::size_t(-1);
+
+  json::value release() { return stack_.release(); }
+
+  bool on_document_begin(error_code&) {
+    stack_.reset();
+    return true;
+  }
+  bool on_document_end(error_code&) { return true; }
+  bool on_object_begin(error_code&) { return true; }
+  bool on_object_end(std::size_t size, error_code&) { return stack_.push_object(size), pushed(); }
+  bool on_array_begin(error_code&) { return true; }
+  bool on_array_end(std::size_t size, error_code&) { return stack_.push_array(size), pushed(); }
+  bool on_key_part(json::string_view part, std::size_t, error_code&) { return stack_.push_chars(part), pushed(); }
+  bool on_key(json::string_view part, std::size_t, error_code&) { return stack_.push_key(part), pushed(); }
+  bool on_string_part(json::string_view part, std::size_t, error_code&) { return stack_.push_chars(part), pushed(); }
+  bool on_string(json::string_view part, std::size_t, error_code&) { return stack_.push_string(part), pushed(); }
+  bool on_number_part(json::string_view part, error_code&) {
+    number_.append(part);
+    return true;
+  }
+  bool on_int64(std::int64_t number, json::string_view, error_code&) { return stack_.push_int64(number), pushed(); }
+  bool on_uint64(std::uint64_t number, json::string_view, error_code&) { return stack_.push_uint64(number), pushed(); }
+  bool on_double(double number, json::string_view part, error_code&) {
+    number_.append(part);
+    double nearest = 0;
+    const auto read = std::from_chars(number_.data(), number_.data() + number_.size(), nearest);
+    return stack_.push_double(read.ec == std::errc() ? nearest : number), pushed();
+  }
+  bool on_bool(bool flag, error_code&) { return stack_.push_bool(flag), pushed(); }
+  bool on_null(error_code&) { return stack_.push_null(), pushed(); }
+  bool on_comment_part(json::string_view, error_code&) { return true; }
+  bool on_comment(json::string_view, error_code&) { return true; }
+
+ private:
+  bool pushed() {
+    number_.clear();
+    return true;
+  }
+
+  json::value_stack stack_;
+  std::string number_;
+};
 
 }  // namespace
 
@@ -95,17 +149,16 @@ std::vector<std::string> Place::texts() const {
   return texts;
 }
 
-JsonDocument::JsonDocument(std::string_view text, std::string file) : file_(std::move(file)) {
-  json::stream_parser parser({}, {.max_depth = 16});
+JsonDocument::JsonDocument(std::string_view text, std::string file, std::size_t max_depth) : file_(std::move(file)) {
+  json::basic_parser<ValueBuilder> parser({.max_depth = max_depth});
   boost::system::error_code failed;
-  const std::size_t parsed = parser.write_some(text.data(), text.size(), failed);
-  if (!failed) parser.finish(failed);
+  const std::size_t parsed = parser.write_some(false, text.data(), text.size(), failed);
   if (!failed && parsed < text.size()) failed = json::error::extra_data;
   if (failed) {
     const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(parsed), '\n');
     throw invalid(file_, "line " + std::to_string(line) + ": " + failed.message());
   }
-  value_ = parser.release();
+  value_ = parser.handler().release();
 }
 
 }  // namespace agentctl

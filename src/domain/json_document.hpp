@@ -18,6 +18,7 @@ namespace json = boost::json;
 class Place {
  public:
   const json::value& value() const { return *value_; }
+  const std::string& pointer() const { return pointer_; }
 
   /// Throws Error{usage}: "invalid release.json: /steps/2/name: must be …".
   [[noreturn]] void refuse(const std::string& rule) const;
@@ -48,10 +49,11 @@ class Place {
   const std::string* file_;
 };
 
-/// A parsed file. Throws Error{usage} for what is no JSON, with the line; it outlives its places.
+/// A parsed file. Throws Error{usage} for what is no JSON, with the line; it outlives its places. Of keys that are the
+/// same the last one counts; numbers are the nearest double, as everywhere else where JSON is read.
 class JsonDocument {
  public:
-  JsonDocument(std::string_view text, std::string file);
+  JsonDocument(std::string_view text, std::string file, std::size_t max_depth = 16);
   Place root() const { return {value_, {}, file_}; }
 
  private:

@@ -1,0 +1,181 @@
+#include "domain/regex.hpp"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.hpp"
+
+namespace agentctl {
+namespace {
+
+// One item of the pattern that is tried is a step. The clock of this machine is not asked, so the answer is the same
+// everywhere.
+constexpr std::uint64_t max_steps = 5'000'000;
+constexpr std::uint32_t max_heap_kib = 32 * 1024;
+
+Error invalid(const std::string& pattern, const std::string& reason, std::size_t at) {
+  return Error({.code = ErrorCode::usage,
+                .context = "invalid regular expression",
+                .object = pattern,
+                .reason = reason + " at offset " + std::to_string(at),
+                .hint = {}});
+}
+
+std::string message_of(int number) {
+  std::array<PCRE2_UCHAR, 256> text{};
+  pcre2_get_error_message(number, text.data(), text.size());
+  return reinterpret_cast<const char*>(text.data());
+}
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+/// Reads a pattern as ECMAScript does, as far as PCRE2 would read it differently. It does not check the rest: that is
+/// PCRE2's.
+class Translation {
+ public:
+  explicit Translation(const std::string& pattern) : pattern_(pattern), rest_(pattern) {}
+
+  std::string take() {
+    while (!rest_.empty()) {
+      if (rest_[0] == '\\') {
+        escape();
+      } else if (in_class_) {
+        class_character();
+      } else {
+        character();
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& reason) const {
+    throw invalid(pattern_, reason, pattern_.size() - rest_.size());
+  }
+
+  void copy(std::size_t length) {
+    result_.append(rest_.substr(0, length));
+    rest_.remove_prefix(length);
+  }
+
+  void escape() {
+    after_quantifier_ = false;
+    const char c = rest_.size() > 1 ? rest_[1] : '\0';
+    if (is_letter(c) && std::string_view("bBdDwWsSnrtvfxuck").find(c) == std::string_view::npos)
+      refuse(std::string("there is no escape \\") + c);
+    if (c == 'v') {  // PCRE's is any vertical space
+      result_ += "\\x0b";
+      rest_.remove_prefix(2);
+      return;
+    }
+    copy(std::min<std::size_t>(2, rest_.size()));
+  }
+
+  void class_character() {
+    if (rest_.starts_with("[:") || rest_.starts_with("[.") || rest_.starts_with("[="))
+      refuse("there are no named sets");
+    if (rest_[0] == ']') in_class_ = false;
+    copy(1);
+  }
+
+  void character() {
+    if (const std::size_t length = quantifier_length(); length > 0) {
+      if (after_quantifier_) refuse("nothing to repeat");
+      after_quantifier_ = true;
+      copy(length);
+      if (rest_.starts_with('?')) copy(1);  // lazy
+      return;
+    }
+    after_quantifier_ = false;
+    if (rest_[0] == '[') in_class_ = true;
+    if (rest_[0] == '{') result_ += '\\';  // a brace that is no quantifier is itself
+    if (rest_[0] == '(') group();
+    copy(1);
+  }
+
+  void group() {
+    if (rest_.starts_with("(*")) refuse("nothing to repeat");
+    if (!rest_.starts_with("(?")) return;
+    const std::string_view kind = rest_.substr(2);
+    for (const std::string_view known : {":", "=", "!", "<"})
+      if (kind.starts_with(known)) return;
+    refuse("unknown kind of group");
+  }
+
+  std::size_t quantifier_length() const {
+    if (rest_[0] == '*' || rest_[0] == '+' || rest_[0] == '?') return 1;
+    if (rest_[0] != '{') return 0;
+    std::size_t at = 1;
+    while (at < rest_.size() && is_digit(rest_[at])) ++at;
+    if (at == 1) return 0;
+    if (at < rest_.size() && rest_[at] == ',') ++at;
+    while (at < rest_.size() && is_digit(rest_[at])) ++at;
+    return at < rest_.size() && rest_[at] == '}' ? at + 1 : 0;
+  }
+
+  const std::string& pattern_;
+  std::string_view rest_;
+  std::string result_;
+  bool in_class_ = false;
+  bool after_quantifier_ = false;
+};
+
+template <class Thing>
+struct Freed {
+  Thing* thing;
+  void (*free)(Thing*);
+  ~Freed() { free(thing); }
+};
+
+// pcre2's own match limit counts anew at each place where a match may begin.
+int count_step(pcre2_callout_block*, void* steps) {
+  return ++*static_cast<std::uint64_t*>(steps) > max_steps ? PCRE2_ERROR_MATCHLIMIT : 0;
+}
+
+}  // namespace
+
+void Regex::Free::operator()(pcre2_real_code_8* code) const { pcre2_code_free(code); }
+
+Regex::Regex(const std::string& pattern) : pattern_(pattern) {
+  if (pattern.size() > max_regex_bytes) throw invalid(pattern.substr(0, 64), "too long", max_regex_bytes);
+  const std::string translated = Translation(pattern).take();
+  const Freed<pcre2_compile_context> context{pcre2_compile_context_create(nullptr), pcre2_compile_context_free};
+  pcre2_set_newline(context.thing, PCRE2_NEWLINE_ANYCRLF);
+  // Without automatic possessification a step is never the scan of a whole text.
+  constexpr std::uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS |
+                                    PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT |
+                                    PCRE2_NO_AUTO_POSSESS;
+  int failed = 0;
+  std::size_t at = 0;
+  code_.reset(pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(), options, &failed, &at,
+                            context.thing));
+  if (!code_) throw invalid(pattern, message_of(failed), std::min(at, pattern.size()));
+}
+
+bool Regex::matches(std::string_view text) const {
+  const Freed<pcre2_match_data> found{pcre2_match_data_create(1, nullptr), pcre2_match_data_free};
+  const Freed<pcre2_match_context> context{pcre2_match_context_create(nullptr), pcre2_match_context_free};
+  std::uint64_t steps = 0;
+  pcre2_set_match_limit(context.thing, max_steps);
+  pcre2_set_depth_limit(context.thing, max_steps);
+  pcre2_set_heap_limit(context.thing, max_heap_kib);
+  pcre2_set_callout(context.thing, count_step, &steps);
+  const char* subject = text.data() == nullptr ? "" : text.data();
+  const int result =
+      pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(subject), text.size(), 0, 0, found.thing, context.thing);
+  if (result >= 0) return true;
+  if (result == PCRE2_ERROR_NOMATCH) return false;
+  const bool too_much =
+      result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT || result == PCRE2_ERROR_HEAPLIMIT;
+  throw Error({.code = ErrorCode::failed,
+               .context = "cannot search for",
+               .object = pattern_,
+               .reason = too_much ? "it takes too many steps with this text" : message_of(result),
+               .hint = {}});
+}
+
+}  // namespace agentctl
