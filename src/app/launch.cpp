@@ -247,7 +247,8 @@ Session start_session(Context& context, const PreparedLaunch& prepared, const Ti
   if (result.started) {
     // The host's note says all that is to be said of a session that has just started. It is gone when that was short.
     const auto note = context.runtime.note(record.id);
-    return note ? make_session(record, {.unit = Activity::active}, note) : observe(context, record);
+    return note && !record.request.health ? make_session(record, {.unit = Activity::active}, note)
+                                          : observe(context, record);
   }
   // While the launch is held nobody else ends it.
   if (!context.registry.has_ended(record.request.name, record.id) && !inspect_unit(context, record))

@@ -23,6 +23,15 @@ std::optional<HostNote> note_of(Context& context, const Record& record) {
   }
 }
 
+std::optional<HealthReport> health_of(Context& context, const Record& record) {
+  if (record.end || !record.request.health) return std::nullopt;
+  try {
+    return context.runtime.health(record.id);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
 // Nothing when it lives after all, when somebody else wrote its end, or when nobody can: with a full disk or a registry
 // that is read-only, what is shown is true nevertheless.
 std::optional<End> try_reconcile(Context& context, const Record& record) {
@@ -54,6 +63,7 @@ void view(Context& context, Session& session, std::optional<Activity> unit, bool
     }
   }
   complete(session, evidence, note);
+  add_health(session, health_of(context, record));
 }
 
 Session view(Context& context, Record&& record, std::optional<Activity> unit, bool recorded) {

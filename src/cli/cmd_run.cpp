@@ -15,6 +15,7 @@
 #include "cli/command_line.hpp"
 #include "cli/log_printer.hpp"
 #include "cli/print.hpp"
+#include "cli/session_text.hpp"
 #include "cli/verb.hpp"
 #include "cli/waiting.hpp"
 #include "domain/configuration.hpp"
@@ -35,6 +36,10 @@ struct RunOptions {
   std::string priority;
   std::string log_max;
   std::optional<microseconds> queue_timeout;
+  std::string ready;
+  std::optional<microseconds> ready_timeout;
+  std::optional<microseconds> ready_interval;
+  std::string unhealthy;
   std::optional<microseconds> restart_delay;
   std::optional<microseconds> restart_max_delay;
   std::optional<microseconds> restart_early;
@@ -72,6 +77,13 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
       ->type_name("N");
   each(app.add_option("--no-restart-on", options.no_restart_on, "an exit code that parks it at once (default: 78)"),
        "CODE");
+  app.add_option("--ready", options.ready,
+                 "it is ready when http://…, tcp:PORT, unix:PATH, cmd:COMMAND, log:RE or notify")
+      ->type_name("CHECK");
+  line.add_span("--ready-timeout", options.ready_timeout, "it has failed when it is not ready by then (default: 1min)");
+  line.add_span("--ready-interval", options.ready_interval, "between checks (default: 1s, and 30s once it is ready)");
+  app.add_option("--unhealthy", options.unhealthy, "what follows 3 failed checks: report (default), restart or stop")
+      ->type_name("WHAT");
   app.add_option("--pool", request.pool.name, "take a slot of this pool; wait for one when all are taken")
       ->type_name("POOL");
   app.add_option("--max", options.pool_max, "slots of the pool (default: as configured, else 10)")->type_name("N");
@@ -112,6 +124,28 @@ RestartRules restart_rules(const RunOptions& options) {
   for (const std::string& code : options.no_restart_on)
     rules.never_on.push_back(static_cast<int>(parse_number("run", "--no-restart-on", code, 255)));
   return rules;
+}
+
+void take_health_options(RunOptions& options) {
+  if (options.ready.empty()) {
+    if (options.ready_timeout || options.ready_interval || !options.unhealthy.empty())
+      throw usage_error("run", "--ready-timeout, --ready-interval and --unhealthy need --ready");
+    return;
+  }
+  SessionRequest& request = options.launch.request;
+  HealthCheck check = parse_ready(options.ready);
+  check.timeout = options.ready_timeout.value_or(check.timeout);
+  check.interval = options.ready_interval;
+  if (!options.unhealthy.empty()) {
+    const auto what = parse_when_unhealthy(options.unhealthy);
+    if (!what)
+      throw usage_error("run",
+                        "--unhealthy takes report, restart or stop, not '" + to_printable(options.unhealthy) + "'");
+    check.when_unhealthy = *what;
+  }
+  if (check.when_unhealthy == WhenUnhealthy::restart && options.restart.empty())
+    request.restart.policy = RestartPolicy::on_failure;
+  request.health = check;
 }
 
 void take_pool_options(RunOptions& options) {
@@ -178,6 +212,7 @@ RunOptions parse(Invocation& invocation) {
   if (stop_timeout) request.stop_timeout = *stop_timeout;
   request.restart = restart_rules(options);
   request.log_max = parse_log_max(options.log_max);
+  take_health_options(options);
   take_pool_options(options);
   for (const std::string& label : options.labels) {
     const auto equals = label.find('=');
@@ -233,6 +268,17 @@ void announce(const Session& session, bool reused, bool json) {
   }
 }
 
+// What did not become healthy has often said why.
+void show_last_words(Context& context, const Record& record) {
+  if (!record.request.health) return;
+  try {
+    for (const std::string& line : last_lines(context, find_by_record(context, record)))
+      std::fprintf(stderr, "%s\n", to_printable(line).c_str());
+  } catch (const Error&) {
+    // That it has failed is what is to be told.
+  }
+}
+
 int run_foreground(Invocation& invocation, const RunOptions& options, const Session& session) {
   Context& context = invocation.context();
   const std::string& name = session.record.request.name;
@@ -272,6 +318,7 @@ int cmd_run(Invocation& invocation) {
     announce(session, session.record.id != prepared.launch.record.id, invocation.globals().json);
     return 0;
   } catch (const Error& error) {
+    if (!invocation.globals().json) show_last_words(context, prepared.launch.record);
     // In the foreground forms every other status is the session's own, so agentctl's failures are 125.
     const bool foreground = options.wait || options.follow || options.scope;
     const int code = static_cast<int>(error.code());

@@ -26,10 +26,10 @@ std::string stopped_by(const Session& session);
 /// The last lines that it printed, as they are; none of a --scope session.
 std::vector<std::string> last_lines(Context& context, const Session& session);
 
-/// The same under a title, fit for a terminal.
 /// The pool and the flow of a session, and for a queued one what it waits for.
 std::string queue_place(Context& context, const Session& session);
 
+/// last_lines() under a title, fit for a terminal.
 std::string last_output(Context& context, const Session& session);
 
 }  // namespace agentctl

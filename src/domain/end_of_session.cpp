@@ -64,7 +64,7 @@ struct Verdict {
   std::string reason;
 };
 
-Verdict ended_by_itself(const EndEvidence& evidence, const Exit& exit) {
+Verdict how_it_ended(const EndEvidence& evidence, const Exit& exit) {
   if (evidence.service_result == "oom-kill") return {State::failed, "out of memory: killed by the kernel"};
   if (host_ended_first(evidence) && exit.signal)
     return {State::failed, "its session host was killed by " + signal_name(*exit.signal)};
@@ -81,9 +81,18 @@ Verdict ended_by_itself(const EndEvidence& evidence, const Exit& exit) {
   return {State::failed, "systemd result '" + evidence.service_result + "'"};
 }
 
+// Whoever waits for a session to become healthy has not got one that ended before.
+Verdict ended_by_itself(const Record& record, const EndEvidence& evidence, const Exit& exit) {
+  Verdict verdict = how_it_ended(evidence, exit);
+  if (record.request.health && evidence.note && evidence.note->started_at && !evidence.note->ready_at)
+    verdict = {State::failed, verdict.reason + " before it was healthy"};
+  return verdict;
+}
+
 Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& exit) {
   const std::optional<HostNote>& note = evidence.note;
   if (note && note->start_status) return {State::failed, note->start_error};
+  if (note && !note->unhealthy.empty()) return {State::failed, note->unhealthy};
   if (note && note->expired) return {State::expired, limit_in_words(record, note) + " reached"};
   const bool terminated = note ? note->terminated_at.has_value() : true;
   const bool timed_out = evidence.service_result == "timeout";
@@ -96,12 +105,13 @@ Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& e
   if (cut_short && evidence.job == ManagerJob::shutdown)
     return {State::lost, "the host or its user manager was shut down"};
   if (cut_short && evidence.job == ManagerJob::stop) return {State::stopped, "stopped with systemctl"};
-  if (timed_out && (note ? !note->started_at : !has_limit(record))) return {State::failed, "did not start in time"};
+  const bool was_ready = note && (record.request.health ? note->ready_at.has_value() : note->started_at.has_value());
+  if (timed_out && (note ? !was_ready : !has_limit(record))) return {State::failed, "did not start in time"};
   if ((timed_out && has_limit(record)) || (evidence.service_result.empty() && note && reached_limit(record, *note)))
     return {State::expired, limit_in_words(record, note) + " reached"};
   // Only a stop is left that can time out, though its job could not be seen any more.
   if (timed_out) return {State::stopped, "stopped with systemctl"};
-  return ended_by_itself(evidence, exit);
+  return ended_by_itself(record, evidence, exit);
 }
 
 }  // namespace
@@ -128,6 +138,7 @@ End decide_end(const Record& record, const EndEvidence& evidence) {
   end.invocation_id = evidence.invocation_id;
   if (evidence.note) {
     end.started_at = evidence.note->started_at;
+    end.ready_at = evidence.note->ready_at;
     if (evidence.note->pid > 0) end.pid = evidence.note->pid;
     end.log_lost = evidence.note->log_lost;
   }
@@ -153,6 +164,7 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
   }
   if (note) {
     end.started_at = note->started_at;
+    end.ready_at = note->ready_at;
     end.exit.code = note->exit_code;
     end.exit.signal = note->exit_signal;
     if (note->pid > 0) end.pid = note->pid;

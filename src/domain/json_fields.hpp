@@ -130,6 +130,9 @@ Asker parse_asker(const json::object& object);
 json::object stop_object(const StopRequest& stop);
 StopRequest parse_stop(const json::object& object);
 
+json::object health_object(const HealthCheck& check);
+HealthCheck parse_health(const json::object& object);
+
 json::object record_object(const Record& record);
 Record parse_record_object(const json::object& object);
 

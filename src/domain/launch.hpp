@@ -30,6 +30,7 @@ struct HostNote {
   std::string invocation_id;
   pid_t pid = 0;                           ///< the command's
   std::optional<TimePoint> started_at;     ///< when the command had been exec'ed
+  std::optional<TimePoint> ready_at{};     ///< with a health check: its first success
   std::optional<TimePoint> terminated_at;  ///< first SIGTERM that the manager sent to the host
   std::optional<int> exit_code;            ///< the command's
   std::optional<int> exit_signal;
@@ -39,6 +40,7 @@ struct HostNote {
   std::optional<int> start_status;  ///< then: 126 or 127, or 125 when the host itself failed
   std::uint64_t log_lost = 0;       ///< lines that could not be handed to journald
   bool expired = false;             ///< the host ended it for its time limit (AttemptPlan)
+  std::string unhealthy{};          ///< why the host ended it: it was not healthy, or did not become so
 };
 
 std::string to_json(const HostNote& note);

@@ -45,6 +45,7 @@ std::string to_json(const HostNote& note) {
   put(object, "invocation_id", note.invocation_id);
   if (note.pid > 0) object["pid"] = note.pid;
   put(object, "started_at", note.started_at);
+  put(object, "ready_at", note.ready_at);
   put(object, "terminated_at", note.terminated_at);
   put_number(object, "exit_code", note.exit_code);
   put_number(object, "exit_signal", note.exit_signal);
@@ -54,6 +55,7 @@ std::string to_json(const HostNote& note) {
   put_number(object, "start_status", note.start_status);
   if (note.log_lost > 0) object["log_lost"] = note.log_lost;
   if (note.expired) object["expired"] = true;
+  put(object, "unhealthy", note.unhealthy);
   return json::serialize(object);
 }
 
@@ -65,6 +67,7 @@ HostNote parse_host_note(std::string_view text) {
   note.invocation_id = fields.text("invocation_id");
   note.pid = static_cast<pid_t>(fields.number("pid", 1, INT32_MAX).value_or(0));
   note.started_at = fields.time("started_at");
+  note.ready_at = fields.time("ready_at");
   note.terminated_at = fields.time("terminated_at");
   note.exit_code = narrow<int>(fields.number("exit_code", 0, 255));
   note.exit_signal = narrow<int>(fields.number("exit_signal", 1, 64));
@@ -74,6 +77,7 @@ HostNote parse_host_note(std::string_view text) {
   note.start_status = narrow<int>(fields.number("start_status", 0, 255));
   note.log_lost = static_cast<std::uint64_t>(fields.number("log_lost", 0, INT64_MAX).value_or(0));
   note.expired = fields.flag("expired");
+  note.unhealthy = fields.text("unhealthy");
   return note;
 }
 

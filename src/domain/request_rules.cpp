@@ -131,6 +131,11 @@ void check_request(const SessionRequest& request) {
   check_log_max(request);
   check_restart(request.restart, request.kind);
   check_pool(request);
+  if (request.health) {
+    check_health(*request.health);
+    if (request.kind == SessionKind::scope)
+      refuse("--ready", "a --scope session is in this terminal, where you see it", "leave out --scope");
+  }
   if (request.on_end.size() > max_shell_command || request.on_end.find('\0') != std::string::npos)
     refuse("--on-end", "must be at most " + std::to_string(max_shell_command) + " bytes", "put it into a script");
   if (request.persist && request.kind == SessionKind::scope)

@@ -5,8 +5,14 @@
 namespace agentctl {
 namespace {
 
-bool ended_by_itself(const EndEvidence& evidence, const End& end) {
-  const bool ran = evidence.note && evidence.note->started_at && !evidence.note->start_status;
+// The first start is answered to whoever asked for it: what never got healthy is not tried again behind their back.
+bool has_started(const Record& record, const HostNote& note) {
+  if (!note.started_at || note.start_status) return false;
+  return !record.request.health || note.ready_at || record.attempt > 1;
+}
+
+bool ended_by_itself(const Record& record, const EndEvidence& evidence, const End& end) {
+  const bool ran = evidence.note && has_started(record, *evidence.note);
   return ran && (end.state == State::exited || end.state == State::failed);
 }
 
@@ -56,9 +62,11 @@ AfterEnd after_end(const Record& record, const EndEvidence& evidence, const End&
   const RestartRules& rules = record.request.restart;
   AfterEnd after;
   // Without systemd's result no recorder runs, and the unit is gone.
-  if (rules.policy == RestartPolicy::no || evidence.service_result.empty() || !ended_by_itself(evidence, end))
+  if (rules.policy == RestartPolicy::no || evidence.service_result.empty() || !ended_by_itself(record, evidence, end))
     return after;
-  if (rules.policy == RestartPolicy::on_failure && evidence.service_result == "success") return after;
+  const bool unhealthy = !evidence.note->unhealthy.empty();
+  if (unhealthy && record.request.health && record.request.health->when_unhealthy == WhenUnhealthy::stop) return after;
+  if (!unhealthy && rules.policy == RestartPolicy::on_failure && evidence.service_result == "success") return after;
   if (is_never_restarted(rules, end)) {
     after.step = AfterEnd::Step::park;
     after.reason = end.reason + ", which is never restarted";

@@ -11,6 +11,7 @@
 
 #include "base/control_group.hpp"
 #include "base/time.hpp"
+#include "domain/health.hpp"
 
 namespace agentctl {
 
@@ -97,8 +98,10 @@ struct SessionRequest {
   std::string env_file;
   std::string user;  ///< run as (system scope only); empty: as the manager's own user
   RestartRules restart;
-  std::string exclusive;  ///< a key that one live session may have
-  std::string source;     ///< what it was started by or for: one live session for each source and project
+  std::optional<HealthCheck> health{};  ///< none: it is ready as soon as its command runs
+  std::string attrs{};                  ///< what its users want to know of it, a JSON object; empty: none
+  std::string exclusive;                ///< a key that one live session may have
+  std::string source;                   ///< what it was started by or for: one live session for each source and project
   PoolRequest pool;
   bool persist = false;  ///< a reboot or logout does not end it: it is started again afterwards
   std::string on_end;    ///< a shell command that is run when it has ended; empty: none
@@ -133,6 +136,7 @@ struct End {
   std::string reason;
   Exit exit;
   std::optional<TimePoint> started_at;
+  std::optional<TimePoint> ready_at{};  ///< with a health check: its first success
   std::optional<TimePoint> ended_at;
   std::optional<pid_t> pid;
   std::string invocation_id;

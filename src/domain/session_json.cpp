@@ -95,6 +95,8 @@ json::object request_object(const SessionRequest& request) {
     put(only_one, "source", request.source);
   }
   if (request.restart.policy != RestartPolicy::no) object["restart"] = restart_object(request.restart);
+  if (request.health) object["health"] = health_object(*request.health);
+  put(object, "attrs", request.attrs);
   if (!request.pool.name.empty()) object["pool"] = pool_object(request.pool);
   if (request.persist) object["persist"] = true;
   put(object, "on_end", request.on_end);
@@ -139,6 +141,8 @@ SessionRequest parse_request(const json::object& object) {
     request.source = Fields(*only_one).text("source");
   }
   if (const json::object* restart = fields.object("restart")) request.restart = parse_restart(*restart);
+  if (const json::object* health = fields.object("health")) request.health = parse_health(*health);
+  request.attrs = fields.text("attrs");
   if (const json::object* pool = fields.object("pool")) request.pool = parse_pool(*pool);
   request.persist = fields.flag("persist");
   request.on_end = fields.text("on_end");
@@ -154,6 +158,7 @@ json::object end_object(const End& end) {
   put_number(object, "exit_signal", end.exit.signal);
   put(object, "result", end.exit.result);
   put(object, "started_at", end.started_at);
+  put(object, "ready_at", end.ready_at);
   put(object, "ended_at", end.ended_at);
   put_number(object, "pid", end.pid);
   put(object, "invocation_id", end.invocation_id);
@@ -174,6 +179,7 @@ End parse_end(const json::object& object) {
   end.exit.signal = narrow<int>(fields.number("exit_signal", 1, 64));
   end.exit.result = fields.text("result");
   end.started_at = fields.time("started_at");
+  end.ready_at = fields.time("ready_at");
   end.ended_at = fields.time("ended_at");
   end.pid = narrow<pid_t>(fields.number("pid", 1, INT32_MAX));
   end.invocation_id = fields.text("invocation_id");

@@ -56,6 +56,7 @@ void complete(Session& session, const SessionEvidence& evidence, const std::opti
     session.pid = end.pid;
     session.invocation_id = end.invocation_id;
     session.started_at = end.started_at;
+    session.ready_at = record.request.health ? end.ready_at : end.started_at;
     session.ended_at = end.ended_at;
     session.exit = end.exit;
     session.usage = end.usage;
@@ -64,9 +65,21 @@ void complete(Session& session, const SessionEvidence& evidence, const std::opti
     if (note->pid > 0) session.pid = note->pid;
     session.invocation_id = note->invocation_id;
     session.started_at = note->started_at;
+    session.ready_at = record.request.health ? note->ready_at : note->started_at;
     session.log_lost = note->log_lost;
   }
   session.expires_at = expiry(record, session.started_at);
+  add_health(session, std::nullopt);
+}
+
+void add_health(Session& session, const std::optional<HealthReport>& report) {
+  if (!session.record.request.health) return;
+  session.healthy = session.state == State::running && report && report->note.healthy;
+  if (is_terminal(session.state)) return;
+  session.health = report;
+  if (!report || report->note.error.empty() || !session.reason.empty()) return;
+  if (session.state == State::starting) session.reason = "not healthy yet: " + report->note.error;
+  if (session.state == State::running && !report->note.healthy) session.reason = "unhealthy: " + report->note.error;
 }
 
 Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note) {

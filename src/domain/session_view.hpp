@@ -40,6 +40,9 @@ struct Session {
   std::optional<pid_t> pid;
   std::string invocation_id;
   std::optional<TimePoint> started_at;
+  std::optional<TimePoint> ready_at;  ///< it was started, and with a health check found healthy for the first time
+  std::optional<bool> healthy;        ///< nothing: it has no health check
+  std::optional<HealthReport> health;
   std::optional<TimePoint> ended_at;
   std::optional<TimePoint> expires_at;
   Exit exit;
@@ -53,6 +56,9 @@ void complete(Session& session, const SessionEvidence& evidence, const std::opti
 
 /// The same for one.
 Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note);
+
+/// Says how healthy it is, when it has a health check.
+void add_health(Session& session, const std::optional<HealthReport>& report);
 
 /// The object of docs/man/agentctl.1, "A SESSION IN JSON": every key is always there.
 std::string to_json(const Session& session);

@@ -47,6 +47,25 @@ json::object attempt_object(const End& end) {
           {"exit", exit_object(end.exit)}};
 }
 
+json::value health_object(const Session& session) {
+  const auto& check = session.record.request.health;
+  if (!check) return nullptr;
+  const HealthNote note = session.health ? session.health->note : HealthNote{};
+  return json::object{{"type", to_string(check->kind)},
+                      {"target", text_or_null(check->target)},
+                      {"last_checked_at",
+                       time_or_null(session.health ? std::optional(session.health->checked_at) : std::nullopt)},
+                      {"last_error", text_or_null(note.error)},
+                      {"since", time_or_null(note.since)},
+                      {"when_unhealthy", to_string(check->when_unhealthy)}};
+}
+
+json::value attrs_of(const SessionRequest& request) {
+  boost::system::error_code failed;
+  json::value attrs = json::parse(request.attrs.empty() ? "{}" : request.attrs, failed);
+  return failed || !attrs.is_object() ? json::object() : attrs;
+}
+
 json::object session_object(const Session& session) {
   const Record& record = session.record;
   const SessionRequest& request = record.request;
@@ -58,6 +77,7 @@ json::object session_object(const Session& session) {
   object["state"] = to_string(session.state);
   object["reason"] = text_or_null(session.reason);
   object["healthy"] = nullptr;
+  if (session.healthy) object["healthy"] = *session.healthy;
   object["command"] = texts(request.command);
   object["cwd"] = text_or_null(request.cwd);
   object["project"] = text_or_null(request.project);
@@ -68,7 +88,7 @@ json::object session_object(const Session& session) {
   for (const auto& [key, value] : request.labels) labels[key] = to_valid_utf8(value);
   json::array& ports = object["ports"].emplace_array();
   for (const std::uint16_t port : request.ports) ports.emplace_back(port);
-  object["attrs"].emplace_object();
+  object["attrs"] = attrs_of(request);
   object["pid"] = number_or_null(session.pid);
   object["invocation_id"] = text_or_null(session.invocation_id);
   object["boot_id"] = text_or_null(record.boot_id);
@@ -78,7 +98,7 @@ json::object session_object(const Session& session) {
   object["created_at"] = nullptr;
   if (record.created_at != TimePoint{}) object["created_at"] = format_rfc3339(record.created_at);
   object["started_at"] = time_or_null(session.started_at);
-  object["ready_at"] = time_or_null(session.started_at);
+  object["ready_at"] = time_or_null(session.ready_at);
   object["ended_at"] = time_or_null(session.ended_at);
   object["expires_at"] = time_or_null(session.expires_at);
   object["ttl_s"] = nullptr;
@@ -90,7 +110,7 @@ json::object session_object(const Session& session) {
                                  {"memory_peak_bytes", number_or_null(session.usage.memory_peak_bytes)},
                                  {"processes", number_or_null(session.usage.processes)}};
   object["log_lost"] = session.log_lost;
-  object["health"] = nullptr;
+  object["health"] = health_object(session);
   json::array& attempts = object["attempts"].emplace_array();
   for (const End& end : record.earlier_attempts) attempts.emplace_back(attempt_object(end));
   object["exclusive"] = text_or_null(request.exclusive);

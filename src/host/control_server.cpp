@@ -49,15 +49,33 @@ void ControlServer::accept_client() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
     // Out of descriptors, which only clients use up: without the oldest, the next try succeeds and we do not spin.
-    if ((errno == EMFILE || errno == ENFILE) && !clients_.empty()) drop(clients_.begin());
+    if (errno == EMFILE || errno == ENFILE) drop_oldest();
     return;
   }
   if (!may_connect(fd.get())) return;
   // The oldest gives way, so that idle connections cannot lock everybody else out.
-  if (clients_.size() >= client_limit) drop(clients_.begin());
+  if (clients_.size() >= client_limit) drop_oldest();
   const auto client = clients_.emplace(clients_.end(), std::move(fd));
   client->limit = answer_limit;
   loop_.watch(client->socket.get(), POLLIN, [this, client](short events) { serve(client, events); });
+}
+
+void ControlServer::drop_oldest() {
+  const auto oldest =
+      std::find_if(clients_.begin(), clients_.end(), [](const Client& client) { return !client.is_ours; });
+  if (oldest != clients_.end()) drop(oldest);
+}
+
+Fd ControlServer::add_follower() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) < 0)
+    throw system_error("cannot make a socket", {}, errno);
+  Fd theirs(ends[1]);
+  const auto client = clients_.emplace(clients_.end(), Fd(ends[0]));
+  client->is_ours = true;
+  loop_.watch(client->socket.get(), POLLIN, [this, client](short events) { serve(client, events); });
+  start_following(*client);
+  return theirs;
 }
 
 void ControlServer::serve(Clients::iterator client, short events) {

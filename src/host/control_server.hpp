@@ -30,6 +30,8 @@ class ControlServer {
 
   /// Throws Error when the socket cannot be made.
   void listen(const std::string& path);
+  /// A follower of our own, who gets all that is published from now on and gives way to nobody. Returns its end.
+  Fd add_follower();
   /// Sends a piece of output to all who follow.
   void publish(const LogPosition& position, OutputStream stream, TimePoint time, std::string_view bytes);
   /// Tells all who follow, or will, that this was all.
@@ -49,6 +51,7 @@ class ControlServer {
     bool welcome = false;
     bool following = false;
     bool closing = false;  ///< when all is sent
+    bool is_ours = false;
   };
   using Clients = std::list<Client>;
 
@@ -65,6 +68,7 @@ class ControlServer {
   void abandon(Client& client);
   void settle(Clients::iterator client);
   void drop(Clients::iterator client);
+  void drop_oldest();
 
   PollLoop& loop_;
   Requests requests_;

@@ -31,6 +31,7 @@ constexpr int host_failed = 125;
 constexpr std::chrono::seconds start_error_limit{1};
 constexpr std::chrono::seconds lost_note_interval{1};
 constexpr std::chrono::minutes expiry_margin{1};
+constexpr std::chrono::minutes ready_margin{1};
 
 struct Pipe {
   Fd reader;
@@ -71,7 +72,11 @@ SessionHost::SessionHost(HostConfig config)
       control_(loop_, {.extend = [this](microseconds span) { return extend(span); },
                        .set_stop_timeout = [this](microseconds span) { set_stop_timeout(span); },
                        .follow = [this] { return describe_follow(); },
-                       .unsent = [this] { return journal_.unsent(); }}) {
+                       .unsent = [this] { return journal_.unsent(); }}),
+      health_(loop_, config_.runtime_dir, config_.libexec_dir,
+              {.healthy = [this] { become_ready(); },
+               .unhealthy = [this](const std::string& reason, bool is_final) { become_unhealthy(reason, is_final); },
+               .status = [this](const std::string& text) { notifier_.status(text); }}) {
   note_.invocation_id = config_.invocation_id;
 }
 
@@ -95,7 +100,7 @@ std::optional<int> SessionHost::start() {
   block_signals();
   const auto text = read_file(config_.runtime_dir + "/" + launch_file, launch_size_limit);
   if (!text) return fail_start("the launch was withdrawn", host_failed);
-  const Launch launch = parse_launch(*text);
+  Launch launch = parse_launch(*text);
   const SessionRequest& request = launch.record.request;
   if (request.command.empty()) return fail_start("there is no command", host_failed);
   unit_stop_timeout_ = request.stop_timeout;
@@ -114,6 +119,12 @@ std::optional<int> SessionHost::start() {
   if (!wait_for_turn()) return 0;
   // From now on the command may run, also when nobody lives to tell: it must not be taken for one that never began.
   if (can_be_queued(launch.record)) save_note();
+  Fd log;
+  if (request.health) {
+    check_ = request.health;
+    health_.prepare(launch);
+    if (check_->kind == HealthKind::log) log = control_.add_follower();
+  }
   if (const int status = start_command_of(launch); status != 0) return status;
   origin.pid = command_;
   journal_.set_origin(origin);
@@ -122,11 +133,63 @@ std::optional<int> SessionHost::start() {
   note_.started_at = now();
   save_note();
   listen_for_clients();
-  notifier_.ready(to_printable(origin.identifier) + " (pid " + std::to_string(command_) + ")");
-  // systemd counts the limit that the unit was made with from here on: ours comes first, also when it was extended.
-  if (expiry_)
-    notifier_.extend_timeout(std::chrono::ceil<microseconds>(*expiry_ - steady_clock::now()) + expiry_margin);
+  status_ = to_printable(origin.identifier) + " (pid " + std::to_string(command_) + ")";
+  if (request.health)
+    begin_health_check(launch, std::move(log));
+  else
+    become_ready();
   return std::nullopt;
+}
+
+void SessionHost::begin_health_check(const Launch& launch, Fd log) {
+  const SessionRequest& request = launch.record.request;
+  const Monotonic began = steady_clock::now();
+  ready_due_ = began + std::max(check_->timeout, check_->interval.value_or(microseconds(0)));
+  // systemd's own limits would count from the readiness on, and until it is there end the start.
+  if (!expiry_ && request.ttl && *request.ttl < std::chrono::hours(24 * 365)) expiry_ = began + *request.ttl;
+  notifier_.extend_timeout(std::chrono::ceil<microseconds>(*ready_due_ - began) + ready_margin);
+  notifier_.status(status_ + " is not healthy yet");
+  health_.begin(launch, std::move(log));
+}
+
+void SessionHost::become_ready() {
+  if (!check_ || !note_.ready_at) {
+    ready_due_.reset();
+    if (check_) {
+      note_.ready_at = now();
+      save_note();
+    }
+    notifier_.ready(status_);
+    // systemd counts the limit that the unit was made with from here on: ours comes first, also when it was extended.
+    if (expiry_)
+      notifier_.extend_timeout(std::chrono::ceil<microseconds>(*expiry_ - steady_clock::now()) + expiry_margin);
+  } else {
+    notifier_.status(status_);
+  }
+}
+
+void SessionHost::become_unhealthy(const std::string& reason, bool is_final) {
+  if (!note_.ready_at) {
+    if (is_final) end_as_unhealthy(reason);
+    return;
+  }
+  notifier_.status(status_ + " is unhealthy: " + reason);
+  if (check_->when_unhealthy != WhenUnhealthy::report) end_as_unhealthy("unhealthy: " + reason);
+}
+
+void SessionHost::miss_readiness() {
+  ready_due_.reset();
+  const std::string error = health_.last_error();
+  end_as_unhealthy("not healthy within " + format_time_span(check_->timeout) + (error.empty() ? "" : ": " + error));
+}
+
+void SessionHost::end_as_unhealthy(const std::string& reason) {
+  if (!is_running_ || !note_.unhealthy.empty() || note_.terminated_at) return;
+  note_.unhealthy = reason;
+  save_note();
+  journal_.add_notice("agentctl: " + reason, now());
+  notifier_.extend_timeout(std::min<microseconds>(unit_stop_timeout_, std::chrono::hours(24)) + ready_margin);
+  end_command();
 }
 
 // An attempt that follows a failed one starts later. False when it was to be stopped meanwhile.
@@ -205,6 +268,12 @@ void SessionHost::step(std::optional<Monotonic> until) {
     loop_.run_once(earlier(until, next_deadline()));
     const Monotonic now = steady_clock::now();
     if (expiry_ && now >= *expiry_) expire();
+    if (ready_due_ && now >= *ready_due_) miss_readiness();
+    if (command_kill_due_ && now >= *command_kill_due_) {
+      command_kill_due_.reset();
+      if (is_running_) ::kill(command_, SIGKILL);
+    }
+    health_.act(now);
     if (kill_due_ && now >= *kill_due_) {
       journal_.hurry(config_.last_interval);
       kill_due_.reset();
@@ -223,7 +292,9 @@ std::optional<Monotonic> SessionHost::next_deadline() const {
   const auto note_due = lost_noted_at_ && journal_.lost_lines() != note_.log_lost
                             ? std::optional(*lost_noted_at_ + lost_note_interval)
                             : std::nullopt;
-  return earlier(expiry_, earlier(kill_due_, earlier(journal_.due(), note_due)));
+  const auto ending = earlier(expiry_, earlier(kill_due_, command_kill_due_));
+  const auto health = earlier(ready_due_, health_.due());
+  return earlier(earlier(ending, health), earlier(journal_.due(), note_due));
 }
 
 void SessionHost::handle_signals() {
@@ -231,7 +302,10 @@ void SessionHost::handle_signals() {
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
     // Anybody may send SIGTERM; only our parent, the manager, means that the unit is to stop.
     if (info.ssi_signo == SIGTERM && static_cast<pid_t>(info.ssi_pid) == ::getppid()) note_stop_request();
-    if (info.ssi_signo == SIGCHLD) reap_command();
+    if (info.ssi_signo == SIGCHLD) {
+      reap_command();
+      health_.reap();
+    }
   }
 }
 
@@ -239,6 +313,8 @@ void SessionHost::handle_signals() {
 void SessionHost::note_stop_request() {
   if (note_.terminated_at || is_child_) return;
   note_.terminated_at = now();
+  ready_due_.reset();
+  health_.end();
   save_note();
   expect_kill(unit_stop_timeout_);
   if (stop_timeout_.count() > 0) set_stop_timeout(stop_timeout_);
@@ -246,22 +322,26 @@ void SessionHost::note_stop_request() {
 
 bool SessionHost::extend(microseconds span) {
   if (is_child_) return false;
-  if (expiry_ && !note_.expired) expiry_ = std::max(*expiry_, steady_clock::now() + span);
+  if (expiry_) expiry_ = std::max(*expiry_, steady_clock::now() + span);
   return notifier_.extend_timeout(span);
 }
 
 // First SIGTERM, then, when the stop timeout is over, SIGKILL. What is left in the control group is systemd's to end,
 // when we have ended after the command.
 void SessionHost::expire() {
-  const bool first = !note_.expired;
   expiry_.reset();
-  if (!is_running_) return;
-  ::kill(command_, first ? SIGTERM : SIGKILL);
-  if (!first) return;
+  if (!is_running_ || !note_.unhealthy.empty()) return;
   note_.expired = true;
   save_note();
+  end_command();
+}
+
+void SessionHost::end_command() {
+  ready_due_.reset();
+  health_.end();
+  ::kill(command_, SIGTERM);
   expect_kill(unit_stop_timeout_);
-  expiry_ = steady_clock::now() + std::min<microseconds>(unit_stop_timeout_, std::chrono::hours(24));
+  command_kill_due_ = steady_clock::now() + std::min<microseconds>(unit_stop_timeout_, std::chrono::hours(24));
 }
 
 void SessionHost::set_stop_timeout(microseconds span) {
@@ -281,6 +361,8 @@ void SessionHost::expect_kill(microseconds timeout) {
 void SessionHost::reap_command() {
   if (!is_running_ || ::waitpid(command_, &command_status_, WNOHANG) != command_) return;
   is_running_ = false;
+  ready_due_.reset();
+  health_.end();
   note_exit(command_status_);
   carrier_.drain();
   if (!carrier_.is_at_end()) leave_leftovers_to_child();
@@ -331,6 +413,8 @@ void SessionHost::wait_for_followers() {
 }
 
 int SessionHost::end_like_command() {
+  // SIGTERM would count as a success.
+  if (!note_.unhealthy.empty()) return host_failed;
   if (WIFEXITED(command_status_)) return WEXITSTATUS(command_status_);
   const int signal = WTERMSIG(command_status_);
   // The command may have left a core; ours would tell nothing. A core_pattern that is a pipe ignores the limit.

@@ -7,6 +7,7 @@
 #include "base/poll_loop.hpp"
 #include "domain/launch.hpp"
 #include "host/control_server.hpp"
+#include "host/health_watch.hpp"
 #include "host/journal_writer.hpp"
 #include "host/notifier.hpp"
 #include "host/output_carrier.hpp"
@@ -17,6 +18,7 @@ struct HostConfig {
   std::string runtime_dir;
   std::string invocation_id;
   std::string notify_socket;
+  std::string libexec_dir{};  ///< where the probe is
   std::string journal_socket = "/run/systemd/journal/socket";
   JournalLimits journal{};
   microseconds end_limit{5'000'000};      ///< how long journald may take with the last output
@@ -38,6 +40,11 @@ class SessionHost {
  private:
   std::optional<int> start();
   int start_command_of(const Launch& launch);
+  void begin_health_check(const Launch& launch, Fd log);
+  void become_ready();
+  void become_unhealthy(const std::string& reason, bool is_final);
+  void miss_readiness();
+  void end_as_unhealthy(const std::string& reason);
   bool wait_for_turn();
   int fail_start(const std::string& text, int status);
   void block_signals();
@@ -53,6 +60,7 @@ class SessionHost {
   void expect_kill(microseconds timeout);
   bool extend(microseconds span);
   void expire();
+  void end_command();
   void begin_end();
   void wait_for_journald();
   void wait_for_followers();
@@ -69,13 +77,18 @@ class SessionHost {
   JournalWriter journal_;
   OutputCarrier carrier_;
   ControlServer control_;
+  HealthWatch health_;
   Fd signals_;
   HostNote note_;
   std::optional<Monotonic> lost_noted_at_;
   microseconds unit_stop_timeout_{0};  ///< the unit's TimeoutStopSec=
   microseconds stop_timeout_{0};       ///< what a client wants instead; 0: nothing
   std::optional<Monotonic> kill_due_;  ///< when SIGKILL may come
-  std::optional<Monotonic> expiry_;    ///< when we end the command, as systemd's own limit began anew with this attempt
+  std::optional<Monotonic> expiry_;    ///< when we end the command, as systemd's own limit began at another time
+  std::optional<Monotonic> command_kill_due_;  ///< when we send it SIGKILL
+  std::optional<Monotonic> ready_due_;         ///< when it must be healthy
+  std::optional<HealthCheck> check_;
+  std::string status_;  ///< what `systemctl status` shows of it
   pid_t command_ = 0;
   int command_status_ = 0;   ///< as waitpid(2) gives it
   bool is_running_ = false;  ///< the command

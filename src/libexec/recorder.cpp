@@ -120,6 +120,7 @@ void begin_next_attempt(Registry& registry, const Place& place, Record record, c
     remove_file(folder + "/" + attempt_plan_file);
   }
   remove_file(folder + "/" + host_note_file);
+  remove_file(folder + "/" + health_note_file);
 }
 
 // systemd does not restart what it is asked to stop, also when that has ended already (systemd.service(5), Restart=).

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 namespace {
@@ -12,6 +13,8 @@ std::string environment_value(const char* name) {
   const char* value = std::getenv(name);
   return value != nullptr ? value : "";
 }
+
+std::string folder_of(std::string_view path) { return std::string(path.substr(0, path.find_last_of('/'))); }
 
 }  // namespace
 
@@ -27,6 +30,7 @@ int main(int argc, char** argv) {
   ::mallopt(M_TRIM_THRESHOLD, 64 * 1024);
   agentctl::SessionHost host({.runtime_dir = argv[1],
                               .invocation_id = environment_value("INVOCATION_ID"),
-                              .notify_socket = environment_value("NOTIFY_SOCKET")});
+                              .notify_socket = environment_value("NOTIFY_SOCKET"),
+                              .libexec_dir = folder_of(argv[0])});
   return host.run();
 }

@@ -89,6 +89,17 @@ std::optional<HostNote> RuntimeFolders::note(const std::string& id) const {
   return parse_host_note(*content);
 }
 
+std::optional<HealthReport> RuntimeFolders::health(const std::string& id) const {
+  const std::string path = folder(id) + "/" + health_note_file;
+  const auto content = read_file(path, host_note_size_limit);
+  struct stat status {};
+  if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
+  const auto since_epoch =
+      std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+  return HealthReport{.note = parse_health_note(*content),
+                      .checked_at = TimePoint(std::chrono::floor<microseconds>(since_epoch))};
+}
+
 bool RuntimeFolders::exists(const std::string& id) const { return ::access(folder(id).c_str(), F_OK) == 0; }
 
 bool RuntimeFolders::starter_alive(const std::string& id) const {

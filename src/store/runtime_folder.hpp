@@ -42,6 +42,7 @@ class RuntimeFolders {
   /// One that belongs to another user is for a session that runs as that user, whatever it says.
   std::optional<Launch> launch(const std::string& id) const;
   std::optional<HostNote> note(const std::string& id) const;
+  std::optional<HealthReport> health(const std::string& id) const;
 
   bool exists(const std::string& id) const;
 

@@ -375,5 +375,34 @@ TEST(SignalName, IsTheUsualOne) {
   EXPECT_EQ(signal_name(60), "signal 60");
 }
 
+TEST(EndOfAChecked, BeforeItWasHealthyIsAFailure) {
+  Record record = sample_record();
+  record.request.health.emplace();
+  Evidence early("protocol", "exited", "0");
+  early.command_exited(0);
+  End end = decide_end(record, early);
+  EXPECT_EQ(end.state, State::failed);
+  EXPECT_EQ(end.reason, "exited with status 0 before it was healthy");
+  EXPECT_FALSE(end.ready_at.has_value());
+  Evidence late("success", "exited", "0");
+  late.command_exited(0);
+  late.note->ready_at = sample_time(2);
+  end = decide_end(record, late);
+  EXPECT_EQ(end.state, State::exited);
+  EXPECT_EQ(end.ready_at, sample_time(2));
+}
+
+TEST(EndOfAChecked, SaysWhyItWasEnded) {
+  Record record = sample_record();
+  record.request.health.emplace();
+  Evidence evidence("exit-code", "exited", "125");
+  evidence.command_killed(SIGTERM);
+  evidence.note->unhealthy = "not healthy within 1min: refused";
+  const End end = decide_end(record, evidence);
+  EXPECT_EQ(end.state, State::failed);
+  EXPECT_EQ(end.reason, "not healthy within 1min: refused");
+  EXPECT_EQ(end.exit.signal, SIGTERM);
+}
+
 }  // namespace
 }  // namespace agentctl

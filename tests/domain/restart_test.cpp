@@ -33,6 +33,28 @@ struct Attempt {
   AfterEnd after() const { return after_end(record, evidence, decide_end(record, evidence)); }
 };
 
+TEST(AfterEnd, TheFirstStartMustBecomeHealthyAndOthersAreTriedAgain) {
+  Attempt attempt(RestartPolicy::always);
+  attempt.record.request.health.emplace();
+  EXPECT_EQ(attempt.after().step, Step::stay_ended);
+  attempt.record.attempt = 2;
+  EXPECT_EQ(attempt.after().step, Step::retry);
+  attempt.record.attempt = 1;
+  attempt.evidence.note->ready_at = sample_time(2);
+  EXPECT_EQ(attempt.after().step, Step::retry);
+}
+
+TEST(AfterEnd, WhatWasUnhealthyIsRestartedUnlessItWasToStop) {
+  Attempt attempt(RestartPolicy::on_failure, 0, 100);
+  attempt.record.request.health.emplace().when_unhealthy = WhenUnhealthy::restart;
+  attempt.evidence.note->ready_at = sample_time(2);
+  EXPECT_EQ(attempt.after().step, Step::stay_ended) << "a success is not restarted";
+  attempt.evidence.note->unhealthy = "unhealthy: refused";
+  EXPECT_EQ(attempt.after().step, Step::retry);
+  attempt.record.request.health->when_unhealthy = WhenUnhealthy::stop;
+  EXPECT_EQ(attempt.after().step, Step::stay_ended);
+}
+
 TEST(AfterEnd, FollowsThePolicyAsSystemdDoes) {
   struct Row {
     const char* what;

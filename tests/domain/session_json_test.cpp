@@ -38,6 +38,16 @@ Record full_record() {
                      .early = std::chrono::seconds(5),
                      .limit = 4,
                      .never_on = {9, 10}};
+  request.health = HealthCheck{.kind = HealthKind::command,
+                               .target = "pg_isready -q",
+                               .expect_status = 204,
+                               .shell = false,
+                               .args = {"-h", "/run"},
+                               .expect_regex = "^ok$",
+                               .interval = std::chrono::seconds(3),
+                               .timeout = std::chrono::seconds(40),
+                               .when_unhealthy = WhenUnhealthy::restart};
+  request.attrs = R"({"url":"http://x"})";
   request.exclusive = "deploy";
   request.source = "cron";
   record.slice = "agentctl-shop-_1.slice";
@@ -87,6 +97,8 @@ void expect_same(const SessionRequest& a, const SessionRequest& b) {
   EXPECT_EQ(a.env_file, b.env_file);
   EXPECT_EQ(a.user, b.user);
   EXPECT_TRUE(a.restart == b.restart);
+  EXPECT_TRUE(a.health == b.health);
+  EXPECT_EQ(a.attrs, b.attrs);
   EXPECT_EQ(a.exclusive, b.exclusive);
   EXPECT_EQ(a.source, b.source);
 }

@@ -1,0 +1,137 @@
+#include "domain/health.hpp"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "domain/regex.hpp"
+
+namespace agentctl {
+namespace {
+
+constexpr std::size_t longest_target = 4096;
+constexpr std::array<const char*, 6> kind_names{"http", "command", "tcp", "unix", "log", "notify"};
+constexpr std::array<const char*, 3> unhealthy_names{"report", "restart", "stop"};
+
+template <class Value, std::size_t N>
+std::optional<Value> find_name(const std::array<const char*, N>& names, std::string_view text) {
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (text == names[i]) return static_cast<Value>(i);
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse(const char* option, const std::string& reason, const std::string& hint = {}) {
+  throw Error({.code = ErrorCode::usage, .context = "invalid", .object = option, .reason = reason, .hint = hint});
+}
+
+struct Prefix {
+  std::string_view text;
+  HealthKind kind;
+};
+constexpr std::array<Prefix, 4> prefixes{{{"tcp:", HealthKind::tcp},
+                                          {"unix:", HealthKind::unix_socket},
+                                          {"cmd:", HealthKind::command},
+                                          {"log:", HealthKind::log}}};
+
+void require_regex(const char* option, const std::string& expression) {
+  try {
+    const Regex regex(expression);
+  } catch (const Error& error) {
+    refuse(option, error.reason());
+  }
+}
+
+bool is_address(const std::string& text) {
+  std::array<unsigned char, sizeof(in6_addr)> address{};
+  return ::inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
+         ::inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
+}
+
+bool starts_with_no_case(std::string_view text, std::string_view lower) {
+  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b; };
+  return text.size() >= lower.size() &&
+         std::equal(lower.begin(), lower.end(), text.begin(), [&](char b, char a) { return same(a, b); });
+}
+
+bool is_url(std::string_view text) {
+  return starts_with_no_case(text, "http://") || starts_with_no_case(text, "https://");
+}
+
+}  // namespace
+
+const char* to_string(HealthKind kind) noexcept { return kind_names[static_cast<std::size_t>(kind)]; }
+
+std::optional<HealthKind> parse_health_kind(std::string_view text) { return find_name<HealthKind>(kind_names, text); }
+
+const char* to_string(WhenUnhealthy what) noexcept { return unhealthy_names[static_cast<std::size_t>(what)]; }
+
+std::optional<WhenUnhealthy> parse_when_unhealthy(std::string_view text) {
+  return find_name<WhenUnhealthy>(unhealthy_names, text);
+}
+
+HealthCheck parse_ready(const std::string& text) {
+  HealthCheck check;
+  if (text == "notify") return check;
+  check.target = text;
+  if (is_url(text)) {
+    check.kind = HealthKind::http;
+    return check;
+  }
+  for (const Prefix& prefix : prefixes) {
+    if (!text.starts_with(prefix.text)) continue;
+    check.kind = prefix.kind;
+    check.target = text.substr(prefix.text.size());
+    return check;
+  }
+  refuse("--ready", "'" + to_printable(text) + "' is none of http://… tcp:PORT unix:PATH cmd:COMMAND log:RE notify");
+}
+
+std::string to_text(const HealthCheck& check) {
+  for (const Prefix& prefix : prefixes)
+    if (prefix.kind == check.kind) return std::string(prefix.text) + check.target;
+  return check.kind == HealthKind::notify ? "notify" : check.target;
+}
+
+std::optional<TcpTarget> parse_tcp_target(std::string_view text) {
+  const auto colon = text.rfind(':');
+  const std::string_view digits = colon == std::string_view::npos ? text : text.substr(colon + 1);
+  std::string host(colon == std::string_view::npos ? "localhost" : text.substr(0, colon));
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto port = parse_decimal(digits);
+  if (!port || *port < 1 || *port > 65535) return std::nullopt;
+  TcpTarget target{.addresses = {host}, .port = static_cast<std::uint16_t>(*port)};
+  if (host == "localhost") {
+    target.addresses = {"127.0.0.1", "::1"};
+  } else if (!is_address(host)) {
+    return std::nullopt;
+  }
+  return target;
+}
+
+microseconds check_limit(const HealthCheck& check) {
+  return std::clamp<microseconds>(check.timeout, std::chrono::milliseconds(500), std::chrono::seconds(5));
+}
+
+void check_health(const HealthCheck& check) {
+  if (check.target.size() > longest_target || check.target.find('\0') != std::string::npos)
+    refuse("--ready", "must be at most " + std::to_string(longest_target) + " bytes");
+  if (check.target.empty() && check.kind != HealthKind::notify)
+    refuse("--ready", std::string("'") + to_string(check.kind) + "' needs something to look at");
+  if (check.kind == HealthKind::tcp && !parse_tcp_target(check.target))
+    refuse("--ready", "'" + to_printable(check.target) + "' is not PORT or HOST:PORT with an IP address or localhost",
+           "--ready tcp:3000");
+  if (check.kind == HealthKind::unix_socket && (!check.target.starts_with('/') || check.target.size() > 107))
+    refuse("--ready", "a socket's path must be absolute and have at most 107 bytes");
+  if (check.kind == HealthKind::log) require_regex("--ready", check.target);
+  if (!check.expect_regex.empty()) require_regex("expect_regex", check.expect_regex);
+  constexpr microseconds longest = std::chrono::hours(24);
+  if (check.timeout <= microseconds(0) || check.timeout > longest)
+    refuse("--ready-timeout", "must be longer than 0 and at most 1d");
+  if (check.interval && (*check.interval < std::chrono::milliseconds(100) || *check.interval > longest))
+    refuse("--ready-interval", "must be from 100ms to 1d");
+}
+
+}  // namespace agentctl

@@ -1,0 +1,211 @@
+#include "probe/command_check.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <string_view>
+#include <system_error>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/system.hpp"
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr std::size_t output_limit = 1u << 20;
+constexpr std::size_t tail_length = 200;
+
+struct Run {
+  Fd out;
+  Fd err;
+  std::string output;
+  std::string tail;  ///< of what it wrote on standard error
+  pid_t pid = 0;
+  std::optional<int> status;  ///< as waitpid(2) gives it
+};
+
+// While a check runs, the signals that end us are handled where its processes can be ended first.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigset_t held;
+    ::sigemptyset(&held);
+    ::sigaddset(&held, SIGTERM);
+    ::sigaddset(&held, SIGCHLD);
+    ::sigprocmask(SIG_BLOCK, &held, &before_);
+    fd_.reset(::signalfd(-1, &held, SFD_NONBLOCK | SFD_CLOEXEC));
+  }
+  ~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  HeldSignals(const HeldSignals&) = delete;
+  HeldSignals& operator=(const HeldSignals&) = delete;
+
+  int fd() const noexcept { return fd_.get(); }
+  const sigset_t& before() const noexcept { return before_; }
+  bool take_termination() {
+    signalfd_siginfo info{};
+    while (::read(fd_.get(), &info, sizeof info) == sizeof info)
+      if (info.ssi_signo == SIGTERM) return true;
+    return false;
+  }
+
+ private:
+  sigset_t before_{};
+  Fd fd_;
+};
+
+std::vector<pid_t> children() {
+  std::vector<pid_t> pids;
+  const std::string text = read_proc("/proc/self/task/" + std::to_string(::getpid()) + "/children", 1u << 16);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t space = std::min(text.find(' ', at), text.size());
+    if (const auto pid = parse_decimal(text.substr(at, space - at))) pids.push_back(static_cast<pid_t>(*pid));
+    at = space + 1;
+  }
+  return pids;
+}
+
+// Each killed parent hands its children to us. One that forks faster than that goes on for the moment given, and then
+// is left to the next check.
+void end_all_children() {
+  const auto limit = steady_clock::now() + std::chrono::seconds(2);
+  while (steady_clock::now() < limit) {
+    for (const pid_t pid : children()) ::kill(pid, SIGKILL);
+    const pid_t ended = ::waitpid(-1, nullptr, 0);
+    if (ended < 0 && errno != EINTR) return;
+  }
+}
+
+[[noreturn]] void exec_command(const HealthCheck& check, int out, int err, const sigset_t& signals) {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(null, 0);
+  ::dup2(out, 1);
+  ::dup2(err, 2);
+  ::signal(SIGPIPE, SIG_DFL);
+  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+  std::vector<char*> arguments;
+  const auto add = [&](const std::string& word) { arguments.push_back(const_cast<char*>(word.c_str())); };
+  const std::string shell = "/bin/sh";
+  const std::string flag = "-c";
+  if (check.shell) {
+    add(shell);
+    add(flag);
+    std::string line = check.target;
+    for (const std::string& argument : check.args) line += " " + quote_for_shell({argument});
+    add(line);
+    arguments.push_back(nullptr);
+    ::execv(shell.c_str(), arguments.data());
+  } else {
+    add(check.target);
+    for (const std::string& argument : check.args) add(argument);
+    arguments.push_back(nullptr);
+    ::execvp(check.target.c_str(), arguments.data());
+  }
+  const std::string text = "cannot execute '" + check.target + "': " + std::generic_category().message(errno);
+  [[maybe_unused]] const auto n = ::write(2, text.data(), text.size());
+  ::_exit(127);
+}
+
+std::pair<Fd, Fd> make_pipe() {
+  std::array<int, 2> ends{};
+  if (::pipe2(ends.data(), O_CLOEXEC) < 0) throw system_error("cannot make a pipe", {}, errno);
+  Fd reader(ends[0]);
+  ::fcntl(reader.get(), F_SETFL, O_NONBLOCK);
+  return {std::move(reader), Fd(ends[1])};
+}
+
+Run start(const HealthCheck& check, const HeldSignals& signals) {
+  auto [out, out_end] = make_pipe();
+  auto [err, err_end] = make_pipe();
+  Run run;
+  run.pid = ::fork();
+  if (run.pid < 0) throw system_error("cannot start a process", {}, errno);
+  if (run.pid == 0) exec_command(check, out_end.get(), err_end.get(), signals.before());
+  run.out = std::move(out);
+  run.err = std::move(err);
+  return run;
+}
+
+void read_into(Fd& fd, std::string& text, std::size_t limit, bool keep_end) {
+  std::array<char, 16384> chunk{};
+  while (fd) {
+    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return;
+    if (n == 0) fd.reset();
+    if (n > 0) text.append(chunk.data(), static_cast<std::size_t>(n));
+    if (keep_end && text.size() > limit) text.erase(0, text.size() - limit);
+    if (!keep_end && text.size() > limit) text.resize(limit);
+  }
+}
+
+enum class Waited { ended, timed_out, terminated };
+
+// What it left running may hold its pipes, and is not waited for.
+Waited wait_for(Run& run, microseconds limit, HeldSignals& signals) {
+  const auto until = steady_clock::now() + limit;
+  for (;;) {
+    int status = 0;
+    if (::waitpid(run.pid, &status, WNOHANG) == run.pid) run.status = status;
+    read_into(run.out, run.output, output_limit, false);
+    read_into(run.err, run.tail, tail_length, true);
+    if (run.status) return Waited::ended;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
+    if (left.count() <= 0) return Waited::timed_out;
+    std::array<pollfd, 3> waited{{{.fd = signals.fd(), .events = POLLIN, .revents = 0},
+                                  {.fd = run.out.get(), .events = POLLIN, .revents = 0},
+                                  {.fd = run.err.get(), .events = POLLIN, .revents = 0}}};
+    ::poll(waited.data(), waited.size(), static_cast<int>(left.count()));
+    if (signals.take_termination()) return Waited::terminated;
+  }
+}
+
+std::string describe(const Run& run) {
+  if (WIFSIGNALED(*run.status))
+    return "healthcheck command was killed by signal " + std::to_string(WTERMSIG(*run.status));
+  std::string text = "healthcheck command exit " + std::to_string(WEXITSTATUS(*run.status));
+  std::string tail = run.tail;
+  while (tail.ends_with('\n')) tail.pop_back();
+  return tail.empty() ? text : text + ": " + tail;
+}
+
+}  // namespace
+
+CommandCheck::CommandCheck(const HealthCheck& check) : check_(check) {
+  if (!check_.expect_regex.empty()) expected_.emplace(check_.expect_regex);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+CheckResult CommandCheck::operator()() const {
+  try {
+    HeldSignals signals;
+    Run run = start(check_, signals);
+    const microseconds limit = check_limit(check_);
+    const Waited waited = wait_for(run, limit, signals);
+    end_all_children();
+    // It takes effect as soon as the signals are held no more.
+    if (waited == Waited::terminated) ::raise(SIGTERM);
+    if (waited != Waited::ended)
+      return {.error = "healthcheck command timeout after " + std::to_string(limit.count() / 1000) + "ms"};
+    if (!WIFEXITED(*run.status) || WEXITSTATUS(*run.status) != 0) return {.error = describe(run)};
+    if (expected_ && !expected_->matches(run.output))
+      return {.error = "healthcheck stdout did not match regex /" + check_.expect_regex + "/"};
+    return {};
+  } catch (const Error& error) {
+    return {.error = error.what()};
+  }
+}
+
+}  // namespace agentctl

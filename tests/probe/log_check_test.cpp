@@ -1,0 +1,53 @@
+#include "probe/log_check.hpp"
+
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "host/control_frames.hpp"
+
+namespace agentctl {
+namespace {
+
+using testing::HasSubstr;
+
+struct Piece {
+  OutputStream stream;
+  std::string bytes;
+};
+
+CheckResult search(const std::vector<Piece>& pieces, const std::string& expression) {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  std::string frames;
+  control::append_frame(frames, control::Following{});
+  for (const Piece& piece : pieces) control::append_output(frames, {}, piece.stream, TimePoint{}, piece.bytes);
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  EXPECT_EQ(::write(writer.get(), frames.data(), frames.size()), static_cast<ssize_t>(frames.size()));
+  writer.reset();
+  return await_line(reader, expression);
+}
+
+TEST(LogCheck, FindsALineWhateverItWasWrittenIn) {
+  const auto found = [](const std::vector<Piece>& pieces, const std::string& expression) {
+    return search(pieces, expression).error.empty();
+  };
+  EXPECT_TRUE(found({{OutputStream::out, "a\nready on 3000\nb\n"}}, "^ready on \\d+$"));
+  EXPECT_TRUE(
+      found({{OutputStream::out, "a\nrea"}, {OutputStream::err, "x\n"}, {OutputStream::out, "dy\n"}}, "^ready$"));
+  EXPECT_TRUE(found({{OutputStream::err, "ready"}}, "ready")) << "a prompt has no end of line";
+  EXPECT_FALSE(found({{OutputStream::out, "rea"}, {OutputStream::err, "dy\n"}}, "ready")) << "two streams, two lines";
+  EXPECT_FALSE(found({{OutputStream::out, "not\nready\n"}}, "not ready"));
+}
+
+TEST(LogCheck, WhatCannotBeFoundAnyMoreIsFinal) {
+  EXPECT_TRUE(search({}, "x").is_forged);
+  EXPECT_TRUE(search({{OutputStream::out, "y\n"}}, "x").is_forged);
+  EXPECT_THAT(search({}, "(").error, HasSubstr("("));
+}
+
+}  // namespace
+}  // namespace agentctl
