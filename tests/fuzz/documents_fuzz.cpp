@@ -6,6 +6,7 @@
 #include "domain/flow.hpp"
 #include "domain/flow_file.hpp"
 #include "domain/naming.hpp"
+#include "domain/regex.hpp"
 #include "domain/service_file.hpp"
 #include "fuzz/unless_refused.hpp"
 
@@ -26,6 +27,7 @@ void check_services(std::string_view text) {
   const auto& file = std::get<ServiceFile>(answer);
   for (const ServiceSpec& spec : file.specs)
     if (!is_valid_name(spec.name) || spec.cmd.empty() || spec.ttl_minutes < 1) std::abort();
+  for (const ServiceSpec& spec : file.specs) unless_refused([&] { Regex(spec.health.expect_regex).matches(text); });
   const std::string written = to_json(file);
   const CheckedServices again = check_service_file(written, rules, git);
   if (!std::holds_alternative<ServiceFile>(again) || to_json(std::get<ServiceFile>(again)) != written) std::abort();
