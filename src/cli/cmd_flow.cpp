@@ -1,15 +1,12 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <iterator>
 #include <string_view>
 
 #include "app/flows.hpp"
-#include "base/file.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
+#include "cli/input_file.hpp"
 #include "cli/print.hpp"
 #include "cli/table.hpp"
 #include "cli/verb.hpp"
@@ -66,25 +63,8 @@ void show(const Invocation& invocation, const FlowView& view) {
   print(invocation.globals().json ? to_json(view) + "\n" : text_of(view));
 }
 
-std::string read_input() {
-  std::string text;
-  std::array<char, 65536> chunk{};
-  while (text.size() <= flow_size_limit) {
-    const ssize_t n = ::read(STDIN_FILENO, chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw system_error("cannot read", "standard input", errno);
-    if (n == 0) break;
-    text.append(chunk.data(), static_cast<std::size_t>(n));
-  }
-  return text;
-}
-
 FlowRequest read_flow(const std::string& file) {
-  if (file == "-") return parse_flow_file(read_input(), "standard input");
-  // One byte more than is allowed, so that what is too large is told as such.
-  const auto text = read_file(file, 2 * flow_size_limit);
-  if (!text) throw system_error("cannot read", file, ENOENT);
-  return parse_flow_file(*text, file);
+  return parse_flow_file(read_input(file, flow_size_limit), name_of_input(file));
 }
 
 int ends_well(const FlowView& view) { return view.state == FlowState::succeeded ? 0 : 1; }
@@ -106,7 +86,7 @@ int flow_run(Invocation& invocation) {
     return 0;
   }
   Context& context = invocation.context();
-  FlowView view = run_flow(context, request, file == "-" ? "standard input" : file);
+  FlowView view = run_flow(context, request, name_of_input(file));
   if (wait) {
     Waiting waiting("waiting for flow " + view.flow.name);
     view = wait_for_flow(context, view, std::nullopt, waiting.tick());

@@ -16,6 +16,7 @@ const std::vector<Verb>& verbs() {
       {"restart", "start a session again", cmd_restart},
       {"extend", "give a session more time", cmd_extend},
       {"flow", "sessions that follow one another", cmd_flow},
+      {"apply", "start the services that a file describes", cmd_apply},
       {"events", "what happens to sessions, as it happens", cmd_events},
       {"port", "who holds a port, and who listens on it", cmd_port},
       {"adopt", "make a session of a process that runs already", cmd_adopt},

@@ -25,6 +25,7 @@ int cmd_why(Invocation& invocation);
 int cmd_stop(Invocation& invocation);
 int cmd_cancel(Invocation& invocation);
 int cmd_flow(Invocation& invocation);
+int cmd_apply(Invocation& invocation);
 int cmd_events(Invocation& invocation);
 int cmd_port(Invocation& invocation);
 int cmd_adopt(Invocation& invocation);

@@ -45,6 +45,7 @@ _agentctl() {
         kill) valued='-p --project --group -s --signal' ;;
         cancel) valued='--reason' ;;
         flow) flags='-a --all --wait --check --stop' valued='--reason --timeout' ;;
+        apply) flags='--check --wait --no-wait' valued='--require-git-workdir -p --project --agent --work-item' ;;
         events) flags='-f --follow' valued='-p --project --group' ;;
         adopt) valued='-n --name -p --project --group --agent --work-item --ttl --stop-timeout --on-end' ;;
         restart) valued='-e --env' ;;
@@ -106,6 +107,7 @@ _agentctl() {
         rm) names=$(_agentctl_sessions "$scope" ended) ;;
         cancel) names=$(_agentctl_sessions "$scope" queued) ;;
         adopt) mapfile -t COMPREPLY < <(compgen -W "$(ps -u "$EUID" -o pid=)" -- "$cur") && return ;;
+        apply) _filedir json && return ;;
         flow)
             if ((arguments == 0)); then
                 names='run list status wait cancel resume'

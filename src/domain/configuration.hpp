@@ -5,12 +5,15 @@
 #include <vector>
 
 #include "domain/queue.hpp"
+#include "domain/service_file.hpp"
 
 namespace agentctl {
 
-/// What /etc/agentctl/config.json and a user's own file say: {"pool_cap": 20, "pools": {"build": {"max": 3}}}.
+/// What /etc/agentctl/config.json and a user's own file say: {"pool_cap": 20, "pools": {"build": {"max": 3}}}, and
+/// under "services" what agentctl-services(5) describes.
 struct Configuration {
   PoolLimits pools;
+  ServiceRules services;
 };
 
 /// Where it is read from, the host's first: /etc/agentctl/config.json, and for the user scope

@@ -11,9 +11,10 @@
 namespace agentctl {
 namespace {
 
-// One item of the pattern that is tried is a step. The clock of this machine is not asked, so the answer is the same
-// everywhere.
-constexpr std::uint64_t max_steps = 5'000'000;
+// One item of the pattern that is tried is a step; some, as .* is, go over much of the text in one. No clock is asked,
+// so the answer is the same on every machine.
+constexpr std::uint32_t max_steps = 5'000'000;
+constexpr std::uint64_t max_moves = 200'000'000;
 constexpr std::uint32_t max_heap_kib = 32 * 1024;
 
 Error invalid(const std::string& pattern, const std::string& reason, std::size_t at) {
@@ -131,9 +132,19 @@ struct Freed {
   ~Freed() { free(thing); }
 };
 
+struct Work {
+  std::uint32_t steps = 0;
+  std::uint64_t moves = 0;  ///< bytes that were gone over, forth and back
+  std::size_t position = 0;
+};
+
 // pcre2's own match limit counts anew at each place where a match may begin.
-int count_step(pcre2_callout_block*, void* steps) {
-  return ++*static_cast<std::uint64_t*>(steps) > max_steps ? PCRE2_ERROR_MATCHLIMIT : 0;
+int count_work(pcre2_callout_block* block, void* data) {
+  auto& work = *static_cast<Work*>(data);
+  const std::size_t at = block->current_position;
+  work.moves += at > work.position ? at - work.position : work.position - at;
+  work.position = at;
+  return ++work.steps > max_steps || work.moves > max_moves ? PCRE2_ERROR_MATCHLIMIT : 0;
 }
 
 }  // namespace
@@ -145,7 +156,7 @@ Regex::Regex(const std::string& pattern) : pattern_(pattern) {
   const std::string translated = Translation(pattern).take();
   const Freed<pcre2_compile_context> context{pcre2_compile_context_create(nullptr), pcre2_compile_context_free};
   pcre2_set_newline(context.thing, PCRE2_NEWLINE_ANYCRLF);
-  // Without automatic possessification a step is never the scan of a whole text.
+  // Possessification would hide steps from the count: a*b would go over all of the text at each place in one.
   constexpr std::uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS |
                                     PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT |
                                     PCRE2_NO_AUTO_POSSESS;
@@ -159,11 +170,11 @@ Regex::Regex(const std::string& pattern) : pattern_(pattern) {
 bool Regex::matches(std::string_view text) const {
   const Freed<pcre2_match_data> found{pcre2_match_data_create(1, nullptr), pcre2_match_data_free};
   const Freed<pcre2_match_context> context{pcre2_match_context_create(nullptr), pcre2_match_context_free};
-  std::uint64_t steps = 0;
+  Work work;
   pcre2_set_match_limit(context.thing, max_steps);
   pcre2_set_depth_limit(context.thing, max_steps);
   pcre2_set_heap_limit(context.thing, max_heap_kib);
-  pcre2_set_callout(context.thing, count_step, &steps);
+  pcre2_set_callout(context.thing, count_work, &work);
   const char* subject = text.data() == nullptr ? "" : text.data();
   const int result =
       pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(subject), text.size(), 0, 0, found.thing, context.thing);

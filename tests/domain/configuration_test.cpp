@@ -32,7 +32,7 @@ TEST(Configuration, IsLaidOverWhatWasBefore) {
 }
 
 TEST(Configuration, NamesThePlaceOfWhatIsWrong) {
-  EXPECT_EQ(refusal_of(R"({"pool": 1})"), "/pool: unknown key; known are pool_cap, pools");
+  EXPECT_EQ(refusal_of(R"({"pool": 1})"), "/pool: unknown key; known are pool_cap, pools, services");
   EXPECT_EQ(refusal_of(R"({"pool_cap": 0})"), "/pool_cap: must be a whole number from 1 to 10000");
   EXPECT_EQ(refusal_of(R"({"pools": {"a": {"max": 11}}})"), "/pools/a/max: must be a whole number from 1 to 10");
   EXPECT_EQ(refusal_of(R"({"pools": {"a": {"max": 1.5}}})"), "/pools/a/max: must be a whole number from 1 to 10");
@@ -43,6 +43,42 @@ TEST(Configuration, NamesThePlaceOfWhatIsWrong) {
   EXPECT_EQ(refusal_of("{\n\n\"pools\" 3}").substr(0, 8), "line 3: ");
   EXPECT_EQ(refusal_of("").substr(0, 8), "line 1: ");
   EXPECT_EQ(refusal_of("{} x").substr(0, 8), "line 1: ");
+}
+
+TEST(Configuration, HasTheRulesForFilesOfServices) {
+  Configuration configuration;
+  apply_configuration(configuration, R"({"services": {"max_specs": 9, "executable_allowlist": ["Perl", "node"]}})",
+                      "a");
+  apply_configuration(configuration, R"({"services": {"env_allowlist": [], "require_git_workdir": false,
+    "env_allowlist_prefixes": ["MY_"], "max_ttl_minutes": 60, "default_ttl_minutes": 10, "max_args": 0, "max_env": 1,
+    "max_attrs_bytes": 2}})",
+                      "b");
+  const ServiceRules& rules = configuration.services;
+  EXPECT_EQ(rules.max_specs, 9u);
+  EXPECT_THAT(rules.executables, ElementsAre("perl", "node"));
+  EXPECT_THAT(rules.env_keys, ElementsAre());
+  EXPECT_THAT(rules.env_prefixes, ElementsAre("MY_"));
+  EXPECT_FALSE(rules.require_git_workdir);
+  EXPECT_EQ(rules.max_ttl_minutes, 60);
+  EXPECT_EQ(rules.default_ttl_minutes, 10);
+  EXPECT_EQ(rules.max_args, 0u);
+  EXPECT_EQ(rules.max_env, 1u);
+  EXPECT_EQ(rules.max_attrs_bytes, 2u);
+}
+
+TEST(Configuration, RefusesRulesForServicesThatAreNone) {
+  EXPECT_EQ(refusal_of(R"({"services": {"max_spec": 1}})").substr(0, 33), "/services/max_spec: unknown key; ");
+  EXPECT_EQ(refusal_of(R"({"services": {"max_specs": 0}})"),
+            "/services/max_specs: must be a whole number from 1 to 100");
+  EXPECT_EQ(refusal_of(R"({"services": {"max_ttl_minutes": 60, "default_ttl_minutes": 61}})"),
+            "/services/default_ttl_minutes: must be a whole number from 1 to 60");
+  EXPECT_EQ(refusal_of(R"({"services": {"executable_allowlist": []}})"),
+            "/services/executable_allowlist: must be 1 to 1000 strings");
+  EXPECT_EQ(refusal_of(R"({"services": {"executable_allowlist": ["node", "/bin/sh"]}})"),
+            "/services/executable_allowlist/1: must be a program's name without a folder");
+  EXPECT_EQ(refusal_of(R"({"services": {"env_allowlist": [""]}})"), "/services/env_allowlist/0: must not be empty");
+  EXPECT_EQ(refusal_of(R"({"services": {"require_git_workdir": "no"}})"),
+            "/services/require_git_workdir: must be true or false");
 }
 
 TEST(ConfigurationFiles, AreTheHostsAndThenTheUsersOwn) {

@@ -101,6 +101,7 @@ TEST(Regex, GivesUpOnWhatTakesTooManySteps) {
   EXPECT_THROW(found("a*a*a*b", page + "!b"), Error);
   EXPECT_THROW(found("a*c|b", page), Error) << "also where each place to begin at takes few";
   EXPECT_THROW(found("(a|b)*[cd]", page), Error);
+  EXPECT_THROW(found("^(?:(?=.*).)*$", page), Error) << "also where a step goes over all of the text";
   EXPECT_TRUE(found("a$", page));
   EXPECT_FALSE(found("ready", page));
 }

@@ -23,8 +23,8 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",    "list", "status", "why",  "logs",  "stop", "cancel", "wait",      "kill",  "restart",
-                  "extend", "flow", "events", "port", "adopt", "rm",   "prune",  "reconcile", "doctor"};
+const Words verbs{"run",    "list", "status", "why",    "logs", "stop",  "cancel", "wait",  "kill",      "restart",
+                  "extend", "flow", "apply",  "events", "port", "adopt", "rm",     "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -51,6 +51,7 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   restart     start a session again
   extend      give a session more time
   flow        sessions that follow one another
+  apply       start the services that a file describes
   events      what happens to sessions, as it happens
   port        who holds a port, and who listens on it
   adopt       make a session of a process that runs already

@@ -157,7 +157,7 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
       agentctl({"__complete", "verbs"}),
       ended_with(
           0,
-          "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\nevents\nport\nadopt\nrm\n"
+          "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\napply\nevents\nport\nadopt\nrm\n"
           "prune\nreconcile\ndoctor\n",
           ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));

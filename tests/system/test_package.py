@@ -24,6 +24,7 @@ def test_everything_is_in_its_place():
                     r"/usr/lib/systemd/user/agentctl-reconcile\.(service|timer)",
                     r"(/usr)?/lib/systemd/system/agentctl-reconcile@\.service",
                     r"/usr/lib/systemd/user/agentctl-reconcile@\.service", r"/usr/share/man/man5/agentctl-flow\.5\.gz",
+                    r"/usr/share/man/man5/agentctl-services\.5\.gz", r"/usr/share/agentctl/services\.schema\.json",
                     r"/usr/share/man/man1/agentctl\.1\.gz", r"/usr/share/bash-completion/completions/agentctl",
                     r"/usr/share/zsh/vendor-completions/_agentctl", r"/usr/share/fish/vendor_completions\.d/agentctl\.fish",
                     r"/usr/share/polkit-1/rules\.d/.*agentctl.*\.rules", r"/usr/share/doc/agentctl/copyright"):

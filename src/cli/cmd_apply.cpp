@@ -1,0 +1,86 @@
+#include "app/services.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "cli/command_line.hpp"
+#include "cli/input_file.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+#include "domain/javascript.hpp"
+
+namespace agentctl {
+namespace {
+
+struct ApplyOptions {
+  std::string file;
+  std::string project;
+  std::string require_git_workdir;
+  ApplyRequest request;
+  bool check = false;
+  bool wait = false;
+  bool no_wait = false;
+};
+
+ApplyOptions parse(Invocation& invocation) {
+  CommandLine line(invocation, "apply", "[OPTIONS] FILE|-",
+                   "Starts the services that FILE describes, each as a session, and returns when they are healthy;\n"
+                   "agentctl-services(5) describes the file.",
+                   {"agentctl apply --check services.json", "agentctl apply services.json"});
+  ApplyOptions options;
+  CLI::App& app = line.app();
+  app.add_option("FILE", options.file)->required()->type_name("");
+  app.add_flag("--check", options.check, "only read the file, and say what is wrong with it");
+  app.add_option("--require-git-workdir", options.require_git_workdir,
+                 "a service's folder must be a git work tree (default: as configured)")
+      ->type_name("yes|no");
+  app.add_option("-p,--project", options.project, "project that they belong to")->type_name("PROJECT");
+  app.add_option("--agent", options.request.agent, "agent that must have written it")->type_name("AGENT");
+  app.add_option("--work-item", options.request.work_item, "work item that it must be for")->type_name("ITEM");
+  app.add_flag("--wait", options.wait, "return when all are healthy or one has failed (default)");
+  app.add_flag("--no-wait", options.no_wait, "return when they have been started");
+  line.parse();
+  if (options.wait && options.no_wait) throw usage_error("apply", "--wait and --no-wait exclude each other");
+  const std::string& git = options.require_git_workdir;
+  if (!git.empty() && git != "yes" && git != "no")
+    throw usage_error("apply", "--require-git-workdir takes yes or no, not '" + to_printable(git) + "'");
+  if (!git.empty()) options.request.require_git_workdir = git == "yes";
+  options.request.text = read_input(options.file, service_file_limit);
+  return options;
+}
+
+int show_refusal(const Invocation& invocation, const ApplyOptions& options, const ServiceRefusal& refusal) {
+  if (!invocation.globals().json)
+    throw Error({.code = ErrorCode::usage,
+                 .context = "invalid",
+                 .object = name_of_input(options.file),
+                 .reason = refusal.reason + (refusal.pointer.empty() ? "" : ", at " + refusal.pointer),
+                 .hint = "man 5 agentctl-services"});
+  print("{\"ok\":false,\"reason\":" + quoted_json(refusal.reason) + ",\"pointer\":" + quoted_json(refusal.pointer) +
+        "}\n");
+  return static_cast<int>(ErrorCode::usage);
+}
+
+int show_checked(const Invocation& invocation, const ServiceFile& file) {
+  if (invocation.globals().json) {
+    print("{\"ok\":true," + to_json(file).substr(1) + "\n");
+  } else {
+    print("ok: " + std::to_string(file.specs.size()) + (file.specs.size() == 1 ? " service\n" : " services\n"));
+  }
+  return 0;
+}
+
+}  // namespace
+
+int cmd_apply(Invocation& invocation) {
+  const ApplyOptions options = parse(invocation);
+  const CheckedServices answer = check_services(invocation.context(), options.request);
+  if (const auto* refusal = std::get_if<ServiceRefusal>(&answer)) return show_refusal(invocation, options, *refusal);
+  const auto& file = std::get<ServiceFile>(answer);
+  if (options.check) return show_checked(invocation, file);
+  throw Error({.code = ErrorCode::failed,
+               .context = "cannot start services yet",
+               .object = {},
+               .reason = {},
+               .hint = "agentctl apply --check " + options.file});
+}
+
+}  // namespace agentctl
