@@ -33,6 +33,7 @@ class StopSessions : public AppTest {
   std::vector<pid_t>& processes_of(const Record& record) {
     return engine.process_lists[engine.control_group(slice_name(record.request), record.unit)];
   }
+  const StopOptions forget{.reason = {}, .remove = true};
   std::vector<StopOutcome> stop(const std::vector<std::string>& names, const StopOptions& options = {}) {
     return stop_sessions(context, find_sessions(context, names), options);
   }
@@ -68,7 +69,7 @@ TEST_F(StopSessions, RecordsWhoAskedAndWhyBeforeSystemdIsAsked) {
 TEST_F(StopSessions, ForgetsThemWhenAskedTo) {
   add_session("web", 'b');
   add_ended("old", 'c');
-  const auto outcomes = stop({"web", "old"}, {.remove = true});
+  const auto outcomes = stop({"web", "old"}, forget);
   EXPECT_TRUE(outcomes[0].removed);
   EXPECT_FALSE(outcomes[0].had_ended);
   EXPECT_TRUE(outcomes[1].removed);
@@ -85,7 +86,7 @@ TEST_F(StopSessions, ForgetsNoneThatHasProcessesLeft) {
       processes_of(record) = {10};
     });
   };
-  const auto outcomes = stop({"web"}, {.remove = true});
+  const auto outcomes = stop({"web"}, forget);
   EXPECT_EQ(outcomes[0].left, 1U);
   EXPECT_FALSE(outcomes[0].removed);
   EXPECT_EQ(registry.ended().size(), 1U);
@@ -106,7 +107,7 @@ TEST_F(StopSessions, EndsNoneWhenAFlowNeedsOneThatIsToBeForgotten) {
   ASSERT_FALSE(registry.create_flow(flow, {record}));
   engine.add_unit(record);
   add_session("web", 'c');
-  const Error error = thrown_by([&] { stop({"web", "release-a"}, {.remove = true}); });
+  const Error error = thrown_by([&] { stop({"web", "release-a"}, forget); });
   EXPECT_EQ(error.code(), ErrorCode::conflict);
   EXPECT_STREQ(error.what(), "cannot remove session 'release-a': flow 'release' still needs to know how it ended");
   EXPECT_EQ(engine.count("stop "), 0U);

@@ -40,7 +40,7 @@ TEST_F(StopTest, OfWhatHasEndedSaysSo) {
 }
 
 TEST_F(StopTest, RemovesWhatItEndedAndWhatHadEnded) {
-  const auto of_shop = [](const char* name) {
+  const auto of_shop = [this](const char* name) {
     Record record = record_of(name);
     record.request.project = "shop";
     return record;

@@ -214,7 +214,7 @@ def test_a_file_begins_anew_at_its_limit(agentctl, folder):
     eventually(lambda: read(f"{folder}/out").endswith(b"30000\n"), what="the first part")
     assert sorted(os.listdir(folder)) == ["out", "out.1"]
     before = read(f"{folder}/out.1")
-    assert len(before) <= 100 * 1024 and before.endswith(b"\n")
+    assert len(before) < 100 * 1024 + len(b"30000\n") and before.endswith(b"\n"), "a line that was begun is finished"
     middle = read(f"{folder}/out")
     assert int(before.split()[-1]) + 1 == int(middle.split()[0]), "no line is lost or cut"
     assert os.stat(f"{folder}/out").st_mode == os.stat(f"{folder}/out.1").st_mode
