@@ -98,11 +98,11 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
   prepared.spec = unit_spec(context, record);
   prepared.spec.processes = tree_without_us(pid);
 
-  const HeldLaunch held = std::get<HeldLaunch>(claim_launch(context, prepared, {}));
+  const ClaimedLaunch claimed = std::get<ClaimedLaunch>(claim_launch(context, prepared, {}));
   HostNote note;
   note.pid = pid;
   note.started_at = process.started_at;
-  write_file(held.folder + "/" + host_note_file, to_json(note));
+  write_file(claimed.held.folder + "/" + host_note_file, to_json(note));
   const StartResult result = start_claimed(context, record, prepared.spec);
   if (!result.started) {
     context.registry.discard(record);

@@ -16,7 +16,9 @@
 #include "base/user.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
+#include "domain/ports.hpp"
 #include "domain/request_rules.hpp"
+#include "domain/rivalry.hpp"
 #include "store/configuration_file.hpp"
 
 namespace agentctl {
@@ -56,6 +58,8 @@ Environment session_environment(const Context& context, const LaunchOptions& opt
   Environment environment = user                ? basics_of(context, *user)
                             : request.clean_env ? minimal_environment(context.environment)
                                                 : clean_environment(context.environment);
+  // The caller's own is another program's port.
+  if (!request.ports.empty()) environment.erase("PORT");
   if (!request.env_file.empty()) {
     const auto content = read_file(request.env_file, environment_file_limit);
     if (!content) throw system_error("cannot read", request.env_file, ENOENT);
@@ -173,6 +177,7 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
   record.boot_id = context.boot_id;
   identify_session(environment, record);
   prepared.launch.environment = to_assignments(environment);
+  tell_ports(prepared.launch);
   prepared.launch.registry = context.registry.root();
   prepared.launch.umask = context.umask;
   prepared.existing = options.existing;
@@ -209,13 +214,15 @@ bool is_same_work(const SessionRequest& a, const SessionRequest& b) {
   return a.command == b.command && a.cwd == b.cwd && a.user == b.user;
 }
 
-std::variant<HeldLaunch, Session> claim_or_reuse(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
+std::variant<ClaimedLaunch, Session> claim_or_reuse(Context& context, const PreparedLaunch& prepared,
+                                                    const Tick& tick) {
   if (prepared.existing != Existing::reuse) return claim_launch(context, prepared, tick);
   for (;;) {
     auto claim = try_claim(context, prepared, tick);
     const auto* holder = std::get_if<Session>(&claim);
     if (holder == nullptr || holder->record.id == prepared.launch.record.id) return claim;
     const SessionRequest& wanted = prepared.launch.record.request;
+    if (rivalry_of(wanted, holder->record.request) == Rivalry::port) throw is_taken(prepared.launch.record, *holder);
     if (!is_same_work(wanted, holder->record.request))
       throw Error({.code = ErrorCode::conflict,
                    .context = "cannot reuse session",
@@ -232,11 +239,10 @@ std::variant<HeldLaunch, Session> claim_or_reuse(Context& context, const Prepare
 }  // namespace
 
 Session start_session(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
-  Record record = prepared.launch.record;
   auto claim = claim_or_reuse(context, prepared, tick);
   if (auto* reused_or_queued = std::get_if<Session>(&claim)) return std::move(*reused_or_queued);
-  record.queued = Queued::no;
-  std::optional<HeldLaunch> held = std::move(std::get<HeldLaunch>(claim));
+  const Record& record = std::get<ClaimedLaunch>(claim).launch.record;
+  std::optional<HeldLaunch> held = std::move(std::get<ClaimedLaunch>(claim).held);
   const StartResult result = start_claimed(context, record, prepared.spec);
   if (result.started) {
     // The host's note says all that is to be said of a session that has just started. It is gone when that was short.

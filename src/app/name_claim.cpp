@@ -1,9 +1,11 @@
 #include "app/name_claim.hpp"
 
+#include "app/ports.hpp"
 #include "app/queue.hpp"
 #include "app/reconcile.hpp"
 #include "app/sessions.hpp"
 #include "app/stop.hpp"
+#include "domain/ports.hpp"
 #include "domain/rivalry.hpp"
 #include "store/configuration_file.hpp"
 
@@ -30,6 +32,14 @@ Launch as_started(Launch launch) {
   return launch;
 }
 
+bool is_own(const Session& session, const PreparedLaunch& prepared) {
+  return session.record.id == prepared.launch.record.id;
+}
+
+bool holds_a_port(const Session& holder, const PreparedLaunch& prepared) {
+  return rivalry_of(prepared.launch.record.request, holder.record.request) == Rivalry::port;
+}
+
 // What anyone can start is stored before it can be found.
 void store_launch(Context& context, const PreparedLaunch& prepared) {
   const Record& record = prepared.launch.record;
@@ -37,12 +47,21 @@ void store_launch(Context& context, const PreparedLaunch& prepared) {
   context.registry.store_launch(as_started(prepared.launch));
 }
 
+// The registry has chosen them, together with the claim.
+void write_ports(Context& context, const PreparedLaunch& prepared, Launch& launch,
+                 const std::vector<std::uint16_t>& ports) {
+  launch.record.request.ports = ports;
+  tell_ports(launch);
+  context.runtime.rewrite(launch, prepared.owner);
+}
+
 // A holder that turns out to be dead has its end written by observe(), and what it had is free.
 std::variant<Creation, Session> create(Context& context, const Record& record) {
   const PoolLimits limits =
       record.request.pool.name.empty() ? PoolLimits{} : read_configuration(context.configuration_files).pools;
+  const HostPorts ports = host_ports(record.request);
   for (;;) {
-    const Creation creation = context.registry.create(record, limits);
+    const Creation creation = context.registry.create(record, limits, &ports);
     if (!creation.rival) return creation;
     Session session = observe(context, *creation.rival);
     if (!is_terminal(session.state)) return session;
@@ -59,6 +78,7 @@ void replace(Context& context, const Record& record, const Session& holder) {
                  .object = holder.record.request.name,
                  .reason = "this command runs in it, and would end with it",
                  .hint = "agentctl restart " + holder.record.request.name});
+  refuse_strangers(context, record, holder);
   stop_sessions(context, {holder}, {.reason = "replaced by " + record.request.name + " (" + record.id + ")"});
 }
 
@@ -69,22 +89,25 @@ Error is_taken(const Record& wanted, const Session& holder) {
   const Rivalry rivalry = rivalry_of(wanted.request, holder.record.request);
   std::string reason = "a session of that name lives";
   if (rivalry != Rivalry::name) {
-    reason = describe(rivalry, wanted.request) + " is held by session '" + name + "' (" + holder.record.id + "), " +
-             to_string(holder.state);
+    reason = describe(rivalry, wanted.request, holder.record.request) + " is held by session '" + name + "' (" +
+             holder.record.id + "), " + to_string(holder.state);
     if (const auto since = holder.started_at) reason += " since " + format_local(*since);
   }
   return Error({.code = ErrorCode::conflict,
                 .context = "cannot start session",
                 .object = wanted.request.name,
                 .reason = std::move(reason),
-                .hint = "agentctl status " + name});
+                .hint = rivalry == Rivalry::port
+                            ? "agentctl " + describe(rivalry, wanted.request, holder.record.request)
+                            : "agentctl status " + name});
 }
 
-std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
+std::variant<ClaimedLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
   const Record& record = prepared.launch.record;
   context.engine.connect();
   // The launch is held before the record can be seen: who finds the record knows whether its starter lives.
-  HeldLaunch held = context.runtime.create(as_started(prepared.launch), prepared.owner);
+  Launch launch = as_started(prepared.launch);
+  HeldLaunch held = context.runtime.create(launch, prepared.owner);
   const auto take_back = [&] {
     context.runtime.remove(record.id);
     context.registry.forget_launch(record.id);
@@ -105,20 +128,22 @@ std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaun
     // All of it: it is a file of the registry that is in the way, and "Read-only file system" alone does not say which.
     throw cannot_start(record, error, error.what());
   }
-  if (!creation.queued) {
-    if (record.queued == Queued::by_anyone && !record.request.persist) context.registry.forget_launch(record.id);
-    return held;
+  if (creation.occupied) {
+    take_back();
+    throw port_is_taken(context, record, *creation.occupied);
   }
-  if (record.queued == Queued::by_asker) {
+  if (!creation.queued || record.queued == Queued::by_asker) {
     try {
-      wait_for_turn(context, prepared, prepared.queue_timeout, tick);
+      if (creation.ports != record.request.ports) write_ports(context, prepared, launch, creation.ports);
+      if (creation.queued) wait_for_turn(context, prepared, prepared.queue_timeout, tick);
     } catch (...) {
       context.registry.discard(record);
       take_back();
       use_room(context, {record});
       throw;
     }
-    return held;
+    if (record.queued == Queued::by_anyone && !record.request.persist) context.registry.forget_launch(record.id);
+    return ClaimedLaunch{.held = std::move(held), .launch = std::move(launch)};
   }
   context.runtime.remove(record.id);
   // Those that hold the slots may be dead, and whoever made room meanwhile found this launch held.
@@ -127,12 +152,13 @@ std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaun
   return find_by_record(context, record);
 }
 
-std::variant<HeldLaunch, Session> claim_launch(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
+std::variant<ClaimedLaunch, Session> claim_launch(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
   for (;;) {
     auto claim = try_claim(context, prepared, tick);
     const auto* holder = std::get_if<Session>(&claim);
-    if (holder == nullptr || holder->record.id == prepared.launch.record.id) return claim;
-    if (prepared.existing != Existing::replace) throw is_taken(prepared.launch.record, *holder);
+    if (holder == nullptr || is_own(*holder, prepared)) return claim;
+    if (prepared.existing != Existing::replace || holds_a_port(*holder, prepared))
+      throw is_taken(prepared.launch.record, *holder);
     replace(context, prepared.launch.record, *holder);
   }
 }

@@ -8,14 +8,20 @@
 
 namespace agentctl {
 
-/// Claims what only one session may have, its name first of all, and a slot of its pool, and writes its launch and its
-/// record, in the order that lets nobody mistake it for an abandoned one. Waits for the slot when this agentctl is the
-/// one to start it. A session: the live one that has what this wants, and then nothing is left behind; or, with this
-/// launch's own id, this one, which is queued for anyone to start.
-std::variant<HeldLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared, const Tick& tick);
+/// A launch that has been claimed: nobody else takes it for abandoned, and it says what was decided with the claim.
+struct ClaimedLaunch {
+  HeldLaunch held;
+  Launch launch;
+};
+
+/// Claims what only one session may have, its name first of all, its ports and a slot of its pool, and writes its
+/// launch and its record, in the order that lets nobody mistake it for an abandoned one. Waits for the slot when this
+/// agentctl is the one to start it. A session: the live one that has what this wants, and then nothing is left behind;
+/// or, with this launch's own id, this one, which is queued for anyone to start.
+std::variant<ClaimedLaunch, Session> try_claim(Context& context, const PreparedLaunch& prepared, const Tick& tick);
 
 /// The same; ends the other session first if it is to be replaced. Throws Error{conflict} with the evidence.
-std::variant<HeldLaunch, Session> claim_launch(Context& context, const PreparedLaunch& prepared, const Tick& tick);
+std::variant<ClaimedLaunch, Session> claim_launch(Context& context, const PreparedLaunch& prepared, const Tick& tick);
 
 /// The refusal that names who has it, since when, and its state.
 Error is_taken(const Record& wanted, const Session& holder);

@@ -8,6 +8,7 @@
 #include "app/sessions.hpp"
 #include "base/error.hpp"
 #include "domain/end_of_session.hpp"
+#include "domain/ports.hpp"
 #include "domain/queue.hpp"
 #include "store/configuration_file.hpp"
 #include "store/registry_watch.hpp"
@@ -45,6 +46,8 @@ Hold hold_stored(Context& context, Record& record, Claimed& claimed) {
   record.boot_id = context.boot_id;
   claimed.launch->record = record;
   claimed.launch->record.queued = Queued::no;
+  // What it was stored with does not know the automatic ones yet.
+  tell_ports(*claimed.launch);
   claimed.held = runtime.create(*claimed.launch, owner_of(record));
   if (record.first_started_at) runtime.plan_attempt(record.id, {.not_before = {}, .expires_at = limit});
   return Hold::held;

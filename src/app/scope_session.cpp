@@ -189,11 +189,10 @@ End not_executed(const Launch& launch, int error_number) {
 }  // namespace
 
 Session run_scope_session(Context& context, const PreparedLaunch& prepared, const Tick& tick) {
-  const Launch& launch = prepared.launch;
-  Record record = launch.record;
   // Nobody else could start it: it is never queued for anyone, so this is no session.
-  const HeldLaunch held = std::get<HeldLaunch>(claim_launch(context, prepared, tick));
-  record.queued = Queued::no;
+  const ClaimedLaunch claimed = std::get<ClaimedLaunch>(claim_launch(context, prepared, tick));
+  const Launch& launch = claimed.launch;
+  const Record& record = launch.record;
   const HandledSignals signals;
   ScopeChild child(launch, signals);
   UnitSpec spec = prepared.spec;
@@ -227,7 +226,7 @@ Session run_scope_session(Context& context, const PreparedLaunch& prepared, cons
   HostNote note;
   note.pid = child.pid();
   note.started_at = started_at;
-  write_file(held.folder + "/" + host_note_file, to_json(note));
+  write_file(claimed.held.folder + "/" + host_note_file, to_json(note));
 
   const int status = child.wait(signals);
   const Usage usage = context.engine.usage(context.engine.control_group(spec.slice, spec.unit));

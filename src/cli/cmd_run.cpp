@@ -18,6 +18,7 @@
 #include "cli/verb.hpp"
 #include "cli/waiting.hpp"
 #include "domain/configuration.hpp"
+#include "domain/ports.hpp"
 #include "systemd/unit_properties.hpp"
 
 namespace agentctl {
@@ -60,7 +61,7 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
   app.add_option("--agent", request.agent, "agent that it belongs to")->type_name("AGENT");
   app.add_option("--work-item", request.work_item, "what it works on")->type_name("ITEM");
   each(app.add_option("--label", options.labels, "a label, as often as needed"), "K=V");
-  each(app.add_option("--port", options.ports, "port that it serves, as often as needed"), "N");
+  each(app.add_option("--port", options.ports, "port to hold for it, or a free one; its PORT"), "N|auto");
   app.add_option("--restart", options.restart, "start again when it has ended: no (default), on-failure or always")
       ->type_name("POLICY");
   line.add_span("--restart-delay", options.restart_delay, "before the first restart; doubled each time (default: 2s)");
@@ -132,6 +133,14 @@ void take_pool_options(RunOptions& options) {
   options.launch.queue_timeout = options.queue_timeout.value_or(options.launch.queue_timeout);
 }
 
+std::uint16_t parse_port(const std::string& text) {
+  if (text == "auto") return automatic_port;
+  const auto number = parse_decimal(text);
+  if (!number || *number < 1 || *number > 65535)
+    throw usage_error("run", "--port takes auto or a number from 1 to 65535, not '" + to_printable(text) + "'");
+  return static_cast<std::uint16_t>(*number);
+}
+
 RunOptions parse(Invocation& invocation) {
   CommandLine line(invocation, "run", "[OPTIONS] [--] COMMAND [ARG...]",
                    "Starts COMMAND as a session: one transient systemd unit, which goes on without you.",
@@ -164,11 +173,7 @@ RunOptions parse(Invocation& invocation) {
     if (equals == std::string::npos) throw usage_error("run", "--label takes K=V, not '" + to_printable(label) + "'");
     request.labels[label.substr(0, equals)] = label.substr(equals + 1);
   }
-  for (const std::string& text : options.ports) {
-    const auto port = static_cast<std::uint16_t>(parse_number("run", "--port", text, 65535));
-    if (port == 0) throw usage_error("run", "--port takes a number from 1 on");
-    request.ports.push_back(port);
-  }
+  for (const std::string& text : options.ports) request.ports.push_back(parse_port(text));
   return options;
 }
 

@@ -17,6 +17,7 @@ const std::vector<Verb>& verbs() {
       {"extend", "give a session more time", cmd_extend},
       {"flow", "sessions that follow one another", cmd_flow},
       {"events", "what happens to sessions, as it happens", cmd_events},
+      {"port", "who holds a port, and who listens on it", cmd_port},
       {"adopt", "make a session of a process that runs already", cmd_adopt},
       {"rm", "forget ended sessions by name", cmd_rm},
       {"prune", "forget all that ended long ago", cmd_prune},

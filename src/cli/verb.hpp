@@ -26,6 +26,7 @@ int cmd_stop(Invocation& invocation);
 int cmd_cancel(Invocation& invocation);
 int cmd_flow(Invocation& invocation);
 int cmd_events(Invocation& invocation);
+int cmd_port(Invocation& invocation);
 int cmd_adopt(Invocation& invocation);
 int cmd_kill(Invocation& invocation);
 int cmd_restart(Invocation& invocation);

@@ -107,7 +107,7 @@ complete -c agentctl -n __agentctl_is_run_option -l group -x -d 'Group that it b
 complete -c agentctl -n __agentctl_is_run_option -l agent -x -d 'Agent that it belongs to'
 complete -c agentctl -n __agentctl_is_run_option -l work-item -x -d 'What it works on'
 complete -c agentctl -n __agentctl_is_run_option -l label -x -d 'A label, K=V'
-complete -c agentctl -n __agentctl_is_run_option -l port -x -d 'Port that it serves'
+complete -c agentctl -n __agentctl_is_run_option -l port -x -a auto -d 'Port to hold for it'
 complete -c agentctl -n __agentctl_is_run_option -l uid -x -a '(__fish_complete_users)' -d 'Run as this user'
 complete -c agentctl -n __agentctl_is_run_option -s d -l detach -d 'Return when it has started'
 complete -c agentctl -n __agentctl_is_run_option -l wait -d 'Return when it has ended, with its status'
@@ -145,6 +145,7 @@ complete -c agentctl -n '__agentctl_is adopt' -s n -l name -x -d 'Name, unique a
 complete -c agentctl -n '__agentctl_is adopt' -l ttl -x -d 'Time limit from now on'
 complete -c agentctl -n '__agentctl_is adopt' -l stop-timeout -x -d 'From SIGTERM to SIGKILL on stop'
 complete -c agentctl -n '__agentctl_is adopt' -l on-end -x -d 'Run this with sh when it has ended'
+complete -c agentctl -n '__agentctl_is port' -x
 complete -c agentctl -n '__agentctl_is rm' -a '(__agentctl_sessions ended)'
 
 complete -c agentctl -n '__agentctl_is logs' -s f -l follow -d 'Go on with what it prints'

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "domain/naming.hpp"
+#include "domain/ports.hpp"
 
 namespace agentctl {
 namespace {
@@ -51,6 +52,13 @@ void check_labels(const std::map<std::string, std::string>& labels) {
       refuse("--label", "the key '" + to_printable(key) + "' is not 1 to 64 of a-z A-Z 0-9 . _ -");
     check_text("--label", value);
   }
+}
+
+void check_ports(const std::vector<std::uint16_t>& ports) {
+  if (ports.size() > max_ports) refuse("--port", "at most " + std::to_string(max_ports) + " ports");
+  for (auto port = ports.begin(); port != ports.end(); ++port)
+    if (*port != automatic_port && std::find(port + 1, ports.end(), *port) != ports.end())
+      refuse("--port", std::to_string(*port) + " is given more than once");
 }
 
 void check_pool(const SessionRequest& request) {
@@ -110,7 +118,7 @@ void check_request(const SessionRequest& request) {
   check_text("--exclusive", request.exclusive);
   check_text("--source", request.source);
   check_labels(request.labels);
-  if (request.ports.size() > max_ports) refuse("--port", "at most " + std::to_string(max_ports) + " ports");
+  check_ports(request.ports);
   if (request.ttl && request.ttl->count() <= 0) refuse("--ttl", "must be longer than 0", "--ttl 15min, or infinity");
   check_restart(request.restart, request.kind);
   check_pool(request);

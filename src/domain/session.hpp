@@ -84,7 +84,7 @@ struct SessionRequest {
   std::string agent;
   std::string work_item;
   std::map<std::string, std::string> labels;
-  std::vector<std::uint16_t> ports;
+  std::vector<std::uint16_t> ports;      ///< held while it lives (domain/ports.hpp)
   std::optional<microseconds> ttl;       ///< none: no limit
   microseconds stop_timeout{5'000'000};  ///< from SIGTERM to SIGKILL
   std::string stdout_file;               ///< appended to, besides the journal; empty: none

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <future>
 #include <iterator>
+#include <set>
 #include <span>
 #include <string_view>
 #include <unordered_set>
@@ -94,6 +95,18 @@ std::vector<Record> joined(std::vector<Record> live, std::vector<Record> ended) 
   return ended;
 }
 
+void give_ports(SessionRequest& request, const std::vector<Record>& live, const HostPorts& host) {
+  if (!has_automatic_port(request)) return;
+  std::set<std::uint16_t> held;
+  for (const Record& record : live) held.insert(record.request.ports.begin(), record.request.ports.end());
+  if (choose_ports(request, std::move(held), host)) return;
+  throw Error({.code = ErrorCode::failed,
+               .context = "cannot find a free port",
+               .object = {},
+               .reason = "all that are no part of net.ipv4.ip_local_port_range are taken",
+               .hint = "--port N"});
+}
+
 }  // namespace
 
 Registry::Registry(std::string root)
@@ -122,21 +135,34 @@ std::vector<Record> Registry::taken(LoadedRecords loaded) {
   return std::move(loaded.records);
 }
 
-Creation Registry::create(const Record& record, const PoolLimits& limits) {
+// One that has a port first: it is in the way also of who would replace the other.
+std::optional<Record> Registry::find_rival(const SessionRequest& request, const std::vector<Record>& live) const {
+  const Record* found = nullptr;
+  for (const Record& holder : live) {
+    const Rivalry rivalry = rivalry_of(request, holder.request);
+    if (rivalry == Rivalry::none || (found != nullptr && rivalry != Rivalry::port)) continue;
+    if (has_ended(holder.request.name, holder.id)) continue;
+    found = &holder;
+    if (rivalry == Rivalry::port) break;
+  }
+  return found == nullptr ? std::nullopt : std::optional(*found);
+}
+
+Creation Registry::create(const Record& record, const PoolLimits& limits, const HostPorts* host) {
   make_directories(live_folder_);
   const FileLock held = lock();
-  const SessionRequest& request = record.request;
-  for (Record& holder : taken(has_rivals_of_other_names(request) ? live_.all() : live_.by_name(request.name)))
-    if (rivalry_of(request, holder.request) != Rivalry::none && !has_ended(holder.request.name, holder.id))
-      return {.rival = std::move(holder), .queued = false};
-  if (record.queued == Queued::no) {
-    live_.put(record);
-    return {};
-  }
   Record stored = record;
-  if (can_start_now(record, limits)) stored.queued = Queued::no;
+  SessionRequest& request = stored.request;
+  const auto live = taken(has_rivals_of_other_names(request) ? live_.all() : live_.by_name(request.name));
+  if (auto rival = find_rival(request, live)) return {.rival = std::move(rival)};
+  if (host != nullptr) {
+    for (const std::uint16_t port : request.ports)
+      if (port != automatic_port && host->is_listened_on(port)) return {.occupied = port};
+    give_ports(request, live, *host);
+  }
+  if (record.queued != Queued::no && can_start_now(stored, limits)) stored.queued = Queued::no;
   stored.queued == Queued::by_anyone ? live_.put_durably(stored) : live_.put(stored);
-  return {.rival = {}, .queued = stored.queued != Queued::no};
+  return {.queued = stored.queued != Queued::no, .ports = request.ports};
 }
 
 std::optional<Record> Registry::find_live(const std::string& name, const std::string& id) const {

@@ -10,6 +10,7 @@
 #include "base/file.hpp"
 #include "domain/flow.hpp"
 #include "domain/launch.hpp"
+#include "domain/ports.hpp"
 #include "domain/queue.hpp"
 #include "domain/session.hpp"
 #include "store/live_records.hpp"
@@ -19,8 +20,10 @@ namespace agentctl {
 
 /// What became of a record that was to be created.
 struct Creation {
-  std::optional<Record> rival;  ///< has what only one may have (and may turn out to be dead); nothing was written
-  bool queued = false;          ///< written, and it has to wait
+  std::optional<Record> rival{};            ///< has what only one may have (and may be dead); nothing was written
+  std::optional<std::uint16_t> occupied{};  ///< a port on which somebody listens already; nothing was written
+  bool queued = false;                      ///< written, and it has to wait
+  std::vector<std::uint16_t> ports{};       ///< those of the request, the automatic ones as they were chosen
 };
 
 /// What became of the attempt to hold a queued session's launch, so that it can be started.
@@ -43,10 +46,11 @@ class Registry {
 
   const std::string& root() const { return root_; }
 
-  /// Claims the record's name, what else only one may have (domain/rivalry.hpp) and a slot of its pool, and writes it,
-  /// in one step. When there is no slot, `record.queued` says who will start it later; it is `no` in what was written
-  /// when there is one. Throws Error.
-  Creation create(const Record& record, const PoolLimits& limits = {});
+  /// Claims the record's name, what else only one may have (domain/rivalry.hpp), its ports and a slot of its pool, and
+  /// writes it, in one step. Without `host` nobody else is looked for on its ports: it lives already. When there is no
+  /// slot, `record.queued` says who will start it later; it is `no` in what was written when there is one. Throws
+  /// Error.
+  Creation create(const Record& record, const PoolLimits& limits = {}, const HostPorts* host = nullptr);
 
   /// Records that have no end, in no order. What cannot be read is set aside and told in troubles().
   std::vector<Record> live();
@@ -129,6 +133,7 @@ class Registry {
   std::string ended_path(const std::string& name, const std::string& id) const;
   std::vector<Record> taken(LoadedRecords loaded);
   std::vector<Record> load_ended(const Wanted& wanted);
+  std::optional<Record> find_rival(const SessionRequest& request, const std::vector<Record>& live) const;
   std::optional<Record> load_ended_file(const std::string& path);
   FileLock lock() const;
   bool finish_locked(Record record, const End& end);

@@ -89,8 +89,8 @@ std::optional<std::string> Registry::create_flow(const Flow& flow, const std::ve
     for (const Record& holder : live) {
       const Rivalry rivalry = rivalry_of(record.request, holder.request);
       if (rivalry == Rivalry::none || has_ended(holder.request.name, holder.id)) continue;
-      return describe(rivalry, record.request) + " of step '" + record.flow->step + "' is held by session '" +
-             holder.request.name + "' (" + holder.id + ")";
+      return describe(rivalry, record.request, holder.request) + " of step '" + record.flow->step +
+             "' is held by session '" + holder.request.name + "' (" + holder.id + ")";
     }
   }
   for (const Record& record : records) live_.put_durably(record);

@@ -44,6 +44,16 @@ HeldLaunch RuntimeFolders::create(const Launch& launch, std::optional<uid_t> own
   return {.folder = own, .lock = std::move(lock)};
 }
 
+void RuntimeFolders::rewrite(const Launch& launch, std::optional<uid_t> owner) const {
+  const std::string own = folder(launch.record.id);
+  // Beside the folder: what is in it is its owner's to exchange.
+  const std::string fresh = own + ".launch";
+  write_file(fresh, to_json(launch), 0600);
+  hand_over({fresh}, owner);
+  const std::string file = own + "/" + launch_file;
+  if (::rename(fresh.c_str(), file.c_str()) < 0) throw system_error("cannot write", file, errno);
+}
+
 std::optional<HeldLaunch> RuntimeFolders::take_over(const std::string& id) {
   auto lock = FileLock::try_acquire(folder(id) + "/" + lock_file);
   if (!lock) return std::nullopt;

@@ -30,6 +30,9 @@ class RuntimeFolders {
   /// Makes the folder and the launch file, owned by `owner` when the session runs as another user.
   HeldLaunch create(const Launch& launch, std::optional<uid_t> owner);
 
+  /// Writes the launch that this process holds once more. Throws Error.
+  void rewrite(const Launch& launch, std::optional<uid_t> owner) const;
+
   /// Holds a launch whose starter has died. Nothing when somebody else does.
   std::optional<HeldLaunch> take_over(const std::string& id);
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "domain/ports.hpp"
 #include "support/sample_records.hpp"
 #include "support/thrown_error.hpp"
 
@@ -169,7 +170,7 @@ TEST(RequestRules, AcceptWhatIsJustWithinThem) {
   request.work_item = "WI-1 é";
   for (int i = 0; i < 64; ++i) request.labels["k" + std::to_string(i)] = "";
   request.labels["k0"] = std::string(256, 'v');
-  request.ports.assign(20, 1);
+  request.ports.assign(20, automatic_port);
   request.ttl = microseconds(1);
   request.stop_timeout = microseconds(0);
   request.stdout_file = "/tmp/out";

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/ports.hpp"
 #include "support/sample_records.hpp"
 
 namespace agentctl {
@@ -31,12 +32,25 @@ TEST(Rivalry, IsNoneOfWhatDiffersOrIsMissing) {
   EXPECT_EQ(rivalry_of(request("a", "x"), request("b", "", "x")), Rivalry::none) << "a key is no source";
 }
 
+TEST(Rivalry, IsAboutAPortThatBothAskForByNumber) {
+  SessionRequest web = request("web");
+  SessionRequest api = request("api");
+  web.ports = {3000, 3001};
+  EXPECT_TRUE(has_rivals_of_other_names(web));
+  EXPECT_EQ(rivalry_of(web, api), Rivalry::none);
+  api.ports = {3001};
+  EXPECT_EQ(rivalry_of(web, api), Rivalry::port);
+  EXPECT_EQ(describe(Rivalry::port, web, api), "port 3001");
+  web.ports = api.ports = {automatic_port};
+  EXPECT_EQ(rivalry_of(web, api), Rivalry::none);
+}
+
 TEST(Rivalry, IsDescribedForPeople) {
   const SessionRequest wanted = request("a", "k\x1b", "s", "shop");
-  EXPECT_EQ(describe(Rivalry::name, wanted), "name 'a'");
-  EXPECT_EQ(describe(Rivalry::key, wanted), "exclusive key 'k\\x1b'");
-  EXPECT_EQ(describe(Rivalry::source, wanted), "source 's' of project 'shop'");
-  EXPECT_EQ(describe(Rivalry::source, request("a", "", "s")), "source 's'");
+  EXPECT_EQ(describe(Rivalry::name, wanted, wanted), "name 'a'");
+  EXPECT_EQ(describe(Rivalry::key, wanted, wanted), "exclusive key 'k\\x1b'");
+  EXPECT_EQ(describe(Rivalry::source, wanted, wanted), "source 's' of project 'shop'");
+  EXPECT_EQ(describe(Rivalry::source, request("a", "", "s"), wanted), "source 's'");
 }
 
 }  // namespace

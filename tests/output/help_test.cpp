@@ -23,8 +23,8 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",     "list",   "status", "why",    "logs",  "stop", "cancel", "wait",      "kill",
-                  "restart", "extend", "flow",   "events", "adopt", "rm",   "prune",  "reconcile", "doctor"};
+const Words verbs{"run",    "list", "status", "why",  "logs",  "stop", "cancel", "wait",      "kill",  "restart",
+                  "extend", "flow", "events", "port", "adopt", "rm",   "prune",  "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -52,6 +52,7 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   extend      give a session more time
   flow        sessions that follow one another
   events      what happens to sessions, as it happens
+  port        who holds a port, and who listens on it
   adopt       make a session of a process that runs already
   rm          forget ended sessions by name
   prune       forget all that ended long ago

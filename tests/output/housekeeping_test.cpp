@@ -155,10 +155,11 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
   EXPECT_THAT(agentctl({"__complete", "ended"}), ended_with(0, "old\n", ""));
   EXPECT_THAT(
       agentctl({"__complete", "verbs"}),
-      ended_with(0,
-                 "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\nevents\nadopt\nrm\n"
-                 "prune\nreconcile\ndoctor\n",
-                 ""));
+      ended_with(
+          0,
+          "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\nevents\nport\nadopt\nrm\n"
+          "prune\nreconcile\ndoctor\n",
+          ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));
   EXPECT_THAT(agentctl({"__complete", "rubbish"}), ended_with(0, "", ""));
 }

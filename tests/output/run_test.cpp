@@ -57,11 +57,11 @@ TEST_F(RunTest, ANameIsMadeOfTheCommandWhenNoneIsGiven) {
 TEST_F(RunTest, WritesDownWhatWasAskedFor) {
   environment["TOKEN"] = "secret";
   make_directories(path("work/app"));
-  EXPECT_EQ(agentctl({"run",      "-n",          "web",   "-C",      "app",  "-e",
-                      "A=1",      "-e",          "TOKEN", "--ttl",   "1h",   "--stop-timeout",
-                      "10s",      "-p",          "shop",  "--group", "g",    "--agent",
-                      "claude 4", "--work-item", "#12",   "--label", "a=b",  "--label",
-                      "c=d=e",    "--port",      "3000",  "--port",  "3001", "--stdout",
+  EXPECT_EQ(agentctl({"run",      "-n",          "web",   "-C",      "app",   "-e",
+                      "A=1",      "-e",          "TOKEN", "--ttl",   "1h",    "--stop-timeout",
+                      "10s",      "-p",          "shop",  "--group", "g",     "--agent",
+                      "claude 4", "--work-item", "#12",   "--label", "a=b",   "--label",
+                      "c=d=e",    "--port",      "65533", "--port",  "65534", "--stdout",
                       "out.log",  "sleep",       "60"})
                 .status,
             0);
@@ -76,7 +76,7 @@ TEST_F(RunTest, WritesDownWhatWasAskedFor) {
   EXPECT_EQ(request.project + " " + request.group, "shop g");
   EXPECT_EQ(request.agent + " " + request.work_item, "claude 4 #12");
   EXPECT_EQ(request.labels, (std::map<std::string, std::string>{{"a", "b"}, {"c", "d=e"}}));
-  EXPECT_THAT(request.ports, ElementsAre(3000, 3001));
+  EXPECT_THAT(request.ports, ElementsAre(65533, 65534));
   EXPECT_EQ(request.stdout_file, path("work/out.log"));
   EXPECT_EQ(record.created_by.user, own_user());
   // Values are only where nobody else can read them.

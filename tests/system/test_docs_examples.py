@@ -7,13 +7,14 @@ import subprocess
 
 import pytest
 
-VERBS = ["run", "list", "status", "why", "logs", "stop", "wait", "kill", "restart", "extend", "rm", "prune", "reconcile", "doctor"]
+VERBS = ["run", "list", "status", "why", "logs", "stop", "wait", "kill", "restart", "extend", "port", "rm", "prune", "reconcile", "doctor"]
 
 # What an example takes for granted.
 PREPARE = {
     "run": [],
     "restart": ["agentctl run -n web --ttl 1h -- sh -c 'echo hello; sleep 60'"],
     "wait": ["agentctl run -n web -- sh -c 'sleep 1'"],
+    "port": ["agentctl run -n web --port 3000 -- sleep 60"],
     "rm": ["agentctl run -n web --wait -- true"],
 }
 LIVE = ["agentctl run -n web -p shop --ttl 1h -- sh -c 'echo hello; sleep 60'"]
