@@ -118,6 +118,19 @@ bool is_valid_utf8(std::string_view bytes) {
   return true;
 }
 
+std::optional<std::uint64_t> parse_size(std::string_view text) {
+  constexpr std::string_view units = "KMGT";
+  int shift = 0;
+  if (const auto unit = text.empty() ? std::string_view::npos : units.find(text.back());
+      unit != std::string_view::npos) {
+    shift = 10 * static_cast<int>(unit + 1);
+    text.remove_suffix(1);
+  }
+  const auto number = parse_decimal(text);
+  if (!number || *number > (INT64_MAX >> shift)) return std::nullopt;
+  return static_cast<std::uint64_t>(*number) << shift;
+}
+
 std::string_view take_line(std::string_view& text) {
   const auto newline = text.find('\n');
   const std::string_view line = text.substr(0, newline);

@@ -11,6 +11,9 @@ namespace agentctl {
 /// Decimal digits only, without sign or space, up to 2^63-1.
 std::optional<std::int64_t> parse_decimal(std::string_view text);
 
+/// Bytes as systemd takes them: decimal digits and K, M, G or T, of 1024 each; less than 2^63.
+std::optional<std::uint64_t> parse_size(std::string_view text);
+
 /// The first line, without its newline, which is taken off the text together with it.
 std::string_view take_line(std::string_view& text);
 

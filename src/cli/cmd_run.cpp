@@ -33,6 +33,7 @@ struct RunOptions {
   std::vector<std::string> no_restart_on;
   std::string pool_max;
   std::string priority;
+  std::string log_max;
   std::optional<microseconds> queue_timeout;
   std::optional<microseconds> restart_delay;
   std::optional<microseconds> restart_max_delay;
@@ -91,6 +92,7 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
   app.add_flag("--scope", options.scope, "run it here, on this terminal and these streams");
   app.add_option("--stdout", request.stdout_file, "append its output to this file too")->type_name("FILE");
   app.add_option("--stderr", request.stderr_file, "append its errors to this file too")->type_name("FILE");
+  app.add_option("--log-max", options.log_max, "then FILE becomes FILE.1; 0: never (default: 10M)")->type_name("SIZE");
   app.add_flag("--dry-run", options.dry_run, "print the unit that would be made, make nothing");
 }
 
@@ -133,6 +135,14 @@ void take_pool_options(RunOptions& options) {
   options.launch.queue_timeout = options.queue_timeout.value_or(options.launch.queue_timeout);
 }
 
+std::uint64_t parse_log_max(const std::string& text) {
+  if (text.empty()) return default_log_max;
+  if (text == "infinity") return 0;
+  if (const auto size = parse_size(text)) return *size;
+  throw usage_error("run",
+                    "--log-max takes bytes, also with K, M, G or T, or infinity, not '" + to_printable(text) + "'");
+}
+
 std::uint16_t parse_port(const std::string& text) {
   if (text == "auto") return automatic_port;
   const auto number = parse_decimal(text);
@@ -167,6 +177,7 @@ RunOptions parse(Invocation& invocation) {
   request.kind = options.scope ? SessionKind::scope : SessionKind::service;
   if (stop_timeout) request.stop_timeout = *stop_timeout;
   request.restart = restart_rules(options);
+  request.log_max = parse_log_max(options.log_max);
   take_pool_options(options);
   for (const std::string& label : options.labels) {
     const auto equals = label.find('=');

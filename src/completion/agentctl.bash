@@ -35,7 +35,8 @@ _agentctl() {
             flags='--clean-env --queue --persist --reuse --replace -d --detach --wait -f --follow --scope --dry-run'
             valued='-n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent
                 --work-item --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit
-                --no-restart-on --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr'
+                --no-restart-on --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr
+                --log-max'
             ;;
         list) flags='-a --all' valued='-p --project --group --state' ;;
         logs) flags='-f --follow -t --times' valued='-n --lines --since --stream' ;;

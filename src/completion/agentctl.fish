@@ -25,7 +25,7 @@ function __agentctl_command
     set -l words (commandline -opc)
     set -l valued -n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent --work-item \
         --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit --no-restart-on \
-        --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr
+        --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr --log-max
     set -l is_verb_seen no
     set -l is_value no
     for i in (seq 2 (count $words))
@@ -115,6 +115,7 @@ complete -c agentctl -n __agentctl_is_run_option -s f -l follow -d 'Show its out
 complete -c agentctl -n __agentctl_is_run_option -l scope -d 'Run it here, on this terminal'
 complete -c agentctl -n __agentctl_is_run_option -l stdout -r -F -d 'Append its output to this file too'
 complete -c agentctl -n __agentctl_is_run_option -l stderr -r -F -d 'Append its errors to this file too'
+complete -c agentctl -n __agentctl_is_run_option -l log-max -x -d 'Then FILE becomes FILE.1'
 complete -c agentctl -n __agentctl_is_run_option -l dry-run -d 'Print the unit that would be made, make nothing'
 complete -c agentctl -n '__agentctl_command >/dev/null' -x -a '(__agentctl_complete_command)'
 

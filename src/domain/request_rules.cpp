@@ -61,6 +61,14 @@ void check_ports(const std::vector<std::uint16_t>& ports) {
       refuse("--port", std::to_string(*port) + " is given more than once");
 }
 
+void check_log_max(const SessionRequest& request) {
+  if (request.log_max == default_log_max) return;
+  constexpr std::uint64_t least = 1024;
+  if (request.stdout_file.empty() && request.stderr_file.empty())
+    refuse("--log-max", "there is no file that it could be for", "--stdout FILE");
+  if (request.log_max > 0 && request.log_max < least) refuse("--log-max", "must be at least 1K, or 0 for no limit");
+}
+
 void check_pool(const SessionRequest& request) {
   const PoolRequest& pool = request.pool;
   check_word("--pool", pool.name);
@@ -120,6 +128,7 @@ void check_request(const SessionRequest& request) {
   check_labels(request.labels);
   check_ports(request.ports);
   if (request.ttl && request.ttl->count() <= 0) refuse("--ttl", "must be longer than 0", "--ttl 15min, or infinity");
+  check_log_max(request);
   check_restart(request.restart, request.kind);
   check_pool(request);
   if (request.on_end.size() > max_shell_command || request.on_end.find('\0') != std::string::npos)

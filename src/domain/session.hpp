@@ -72,6 +72,8 @@ struct PoolRequest {
 inline constexpr int lowest_priority = -100;
 inline constexpr int highest_priority = 100;
 
+inline constexpr std::uint64_t default_log_max = 10u << 20;
+
 /// What was asked for: everything that `restart` of an ended session needs, but for environment values, which may be
 /// secrets and are therefore only in the launch file (domain/launch.hpp).
 struct SessionRequest {
@@ -89,6 +91,7 @@ struct SessionRequest {
   microseconds stop_timeout{5'000'000};  ///< from SIGTERM to SIGKILL
   std::string stdout_file;               ///< appended to, besides the journal; empty: none
   std::string stderr_file;
+  std::uint64_t log_max = default_log_max;  ///< bytes of such a file, then it becomes FILE.1; 0: no limit
   bool clean_env = false;
   std::vector<std::string> env_keys;  ///< names given with -e
   std::string env_file;

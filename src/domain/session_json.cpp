@@ -84,6 +84,7 @@ json::object request_object(const SessionRequest& request) {
   object["stop_timeout_usec"] = request.stop_timeout.count();
   put(object, "stdout_file", request.stdout_file);
   put(object, "stderr_file", request.stderr_file);
+  if (request.log_max != default_log_max) object["log_max"] = request.log_max;
   if (request.clean_env) object["clean_env"] = true;
   put(object, "env_keys", request.env_keys);
   put(object, "env_file", request.env_file);
@@ -128,6 +129,7 @@ SessionRequest parse_request(const json::object& object) {
   request.stop_timeout = microseconds(fields.number("stop_timeout_usec", 0, INT64_MAX).value_or(5'000'000));
   request.stdout_file = fields.text("stdout_file");
   request.stderr_file = fields.text("stderr_file");
+  request.log_max = static_cast<std::uint64_t>(fields.number("log_max", 0, INT64_MAX).value_or(default_log_max));
   request.clean_env = fields.flag("clean_env");
   request.env_keys = fields.texts("env_keys");
   request.env_file = fields.text("env_file");

@@ -8,9 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
-#include <system_error>
-
-#include "base/error.hpp"
 
 namespace agentctl {
 namespace {
@@ -24,12 +21,11 @@ constexpr std::array streams{OutputStream::out, OutputStream::err};
 
 OutputCarrier::~OutputCarrier() { forget(); }
 
-void OutputCarrier::add_file(OutputStream stream, const std::string& path) {
-  // O_NONBLOCK: a FIFO that nobody reads must not hang the session, now or later.
-  Fd fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0666));
-  if (!fd) throw system_error("cannot open the output file", path, errno);
-  source(stream).file = std::move(fd);
-  source(stream).path = path;
+void OutputCarrier::add_file(OutputStream stream, const std::string& path, std::uint64_t limit) {
+  auto file = std::make_shared<OutputFile>(path, limit);
+  for (const Source& other : sources_)
+    if (other.file && other.file->is_same_file(*file)) file = other.file;
+  source(stream).file = std::move(file);
 }
 
 void OutputCarrier::watch(OutputStream stream, Fd reader) {
@@ -65,29 +61,11 @@ bool OutputCarrier::read_some(OutputStream stream, std::size_t limit) {
 void OutputCarrier::carry(OutputStream stream, std::string_view bytes) {
   const TimePoint time = now();
   Source& from = source(stream);
-  if (from.file) append_to_file(from, bytes, time);
+  if (from.file) from.file->append(bytes, [&](std::string notice) { journal_.add_notice(std::move(notice), time); });
   // Who follows gets it before the journal's work begins.
   if (listener_) listener_(read_position_, stream, time, bytes);
   read_position_.advance(stream, bytes);
   journal_.add(stream, bytes, time, std::chrono::steady_clock::now());
-}
-
-void OutputCarrier::append_to_file(Source& source, std::string_view bytes, TimePoint time) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(source.file.get(), bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n > 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(n));
-      continue;
-    }
-    // A full disk may have room again later, so every piece is tried; it is said once.
-    if (!source.file_failed)
-      journal_.add_notice("agentctl: output is missing in '" + source.path +
-                              "': " + std::generic_category().message(n < 0 ? errno : ENOSPC),
-                          time);
-    source.file_failed = true;
-    return;
-  }
 }
 
 void OutputCarrier::drain() {

@@ -2,11 +2,13 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "base/fd.hpp"
 #include "base/poll_loop.hpp"
 #include "host/journal_writer.hpp"
+#include "host/output_file.hpp"
 
 namespace agentctl {
 
@@ -22,8 +24,9 @@ class OutputCarrier {
   OutputCarrier(const OutputCarrier&) = delete;
   OutputCarrier& operator=(const OutputCarrier&) = delete;
 
-  /// The stream's bytes are also appended to this file from now on; throws Error when it cannot be opened.
-  void add_file(OutputStream stream, const std::string& path);
+  /// The stream's bytes are also appended to this file from now on; throws Error when it cannot be opened. Both streams
+  /// may have the same. `limit`: see OutputFile.
+  void add_file(OutputStream stream, const std::string& path, std::uint64_t limit);
   void set_listener(Listener listener) { listener_ = std::move(listener); }
 
   /// Takes over the reading end of a pipe, or later of a terminal.
@@ -42,16 +45,13 @@ class OutputCarrier {
  private:
   struct Source {
     Fd reader;
-    Fd file;
-    std::string path;
-    bool file_failed = false;
+    std::shared_ptr<OutputFile> file;
     bool paused = false;
   };
 
   Source& source(OutputStream stream) noexcept { return sources_[static_cast<std::size_t>(stream)]; }
   bool read_some(OutputStream stream, std::size_t limit);
   void carry(OutputStream stream, std::string_view bytes);
-  void append_to_file(Source& source, std::string_view bytes, TimePoint time);
   void close(Source& source);
 
   PollLoop& loop_;

@@ -108,9 +108,9 @@ std::optional<int> SessionHost::start() {
                    .pid = 0};
   journal_.set_origin(origin);
   if (!request.stdout_file.empty())
-    carrier_.add_file(OutputStream::out, absolute_path(request.stdout_file, request.cwd));
+    carrier_.add_file(OutputStream::out, absolute_path(request.stdout_file, request.cwd), request.log_max);
   if (!request.stderr_file.empty())
-    carrier_.add_file(OutputStream::err, absolute_path(request.stderr_file, request.cwd));
+    carrier_.add_file(OutputStream::err, absolute_path(request.stderr_file, request.cwd), request.log_max);
   if (!wait_for_turn()) return 0;
   // From now on the command may run, also when nobody lives to tell: it must not be taken for one that never began.
   if (can_be_queued(launch.record)) save_note();

@@ -27,6 +27,17 @@ TEST(Decimal, IsDigitsOnly) {
     EXPECT_FALSE(parse_decimal(text).has_value()) << "'" << text << "'";
 }
 
+TEST(Size, IsBytesWithAUnitOf1024) {
+  EXPECT_EQ(parse_size("0"), 0U);
+  EXPECT_EQ(parse_size("1500"), 1500U);
+  EXPECT_EQ(parse_size("4K"), 4096U);
+  EXPECT_EQ(parse_size("10M"), 10U << 20);
+  EXPECT_EQ(parse_size("3G"), 3ULL << 30);
+  EXPECT_EQ(parse_size("2T"), 2ULL << 40);
+  for (const char* text : {"", "K", "-1", "1.5M", "10 M", "10m", "10MB", "1KK", "8388608T", "9223372036854775808"})
+    EXPECT_FALSE(parse_size(text).has_value()) << "'" << text << "'";
+}
+
 TEST(Utf8, IsValidAsUnicodeSaysAndNotAsDecodersGuess) {
   for (const std::string& text :
        {""s, "plain"s, "\0"s, "é"s, "€"s, "😀"s, "\xF4\x8F\xBF\xBF"s, "\xED\x9F\xBF"s, "\xEE\x80\x80"s})

@@ -33,6 +33,18 @@ const std::vector<Refusal>& refusals() {
        "agentctl run -n 2j"},
       {"the name of agentctl's own unit", [](auto& r) { r.name = "reconcile"; }, "-n",
        "'reconcile' is the name of agentctl's own unit", "choose another name"},
+      {"a limit for no file", [](auto& r) { r.log_max = 0; }, "--log-max", "there is no file", "--stdout FILE"},
+      {"a limit for files that is too low",
+       [](auto& r) {
+         r.stdout_file = "/tmp/out";
+         r.log_max = 1023;
+       },
+       "--log-max", "must be at least 1K", ""},
+      {"a port twice",
+       [](auto& r) {
+         r.ports = {3000, 0, 0, 3000};
+       },
+       "--port", "3000 is given more than once", ""},
       {"rules for restarts without a policy", [](auto& r) { r.restart.limit = 3; }, "--restart",
        "the rules for restarts need a policy", "--restart on-failure"},
       {"a restart of a scope",

@@ -27,6 +27,7 @@ Record full_record() {
   request.stop_timeout = std::chrono::seconds(9);
   request.stdout_file = "/tmp/out";
   request.stderr_file = "/tmp/err";
+  request.log_max = 0;
   request.clean_env = true;
   request.env_keys = {"TOKEN=", "LANG"};
   request.env_file = "/p/.env";
@@ -80,6 +81,7 @@ void expect_same(const SessionRequest& a, const SessionRequest& b) {
   EXPECT_EQ(a.stop_timeout, b.stop_timeout);
   EXPECT_EQ(a.stdout_file, b.stdout_file);
   EXPECT_EQ(a.stderr_file, b.stderr_file);
+  EXPECT_EQ(a.log_max, b.log_max);
   EXPECT_EQ(a.clean_env, b.clean_env);
   EXPECT_EQ(a.env_keys, b.env_keys);
   EXPECT_EQ(a.env_file, b.env_file);

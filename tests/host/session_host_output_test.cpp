@@ -155,6 +155,19 @@ TEST_F(SessionHostOutputTest, AppendsToFiles) {
   EXPECT_EQ(lines().size(), 3u) << "and to the journal all the same";
 }
 
+TEST_F(SessionHostOutputTest, BeginsItsFileAnewAtTheLimit) {
+  // Both streams by two names of one file, which is renamed once.
+  launch.record.request.stdout_file = path("all.log");
+  launch.record.request.stderr_file = "./all.log";
+  launch.record.request.log_max = 4096;
+  run_to_end("seq 1000 1500; seq 2000 2500 >&2");
+  const std::string all = file("all.log.1").value() + file("all.log").value();
+  EXPECT_EQ(all.size(), 2U * 501 * 5);
+  EXPECT_LE(file("all.log.1").value().size(), 4096U);
+  EXPECT_THAT(file("all.log").value(), HasSubstr("\n2500\n"));
+  EXPECT_EQ(lines().size(), 2U * 501);
+}
+
 TEST_F(SessionHostOutputTest, SaysOnceThatAFileCannotBeWritten) {
   launch.record.request.stdout_file = "/dev/full";
   set_script("echo one; read x < fifo; echo two");

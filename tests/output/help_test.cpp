@@ -109,9 +109,9 @@ TEST_F(HelpTest, NothingInTheHelpIsTooWideOrEndsInSpaces) {
 
 TEST_F(HelpTest, EachVerbHasTheOptionsThatScriptsRelyOn) {
   const std::map<std::string, Words> promised{
-      {"run", {"-n,",    "-C,",         "-e,",     "--env-file",  "--clean-env", "--ttl",    "--stop-timeout",
-               "-p,",    "--group",     "--agent", "--work-item", "--label",     "--port",   "-d,--detach",
-               "--wait", "-f,--follow", "--scope", "--stdout",    "--stderr",    "--dry-run"}},
+      {"run", {"-n,",    "-C,",         "-e,",     "--env-file",  "--clean-env", "--ttl",     "--stop-timeout",
+               "-p,",    "--group",     "--agent", "--work-item", "--label",     "--port",    "-d,--detach",
+               "--wait", "-f,--follow", "--scope", "--stdout",    "--stderr",    "--log-max", "--dry-run"}},
       {"list", {"-a,", "-p,", "--group", "--state"}},
       {"logs", {"-f,", "-n,", "--since", "--stream stdout|stderr "}},
       {"stop", {"-p,", "--group", "--all", "--reason", "--timeout"}},

@@ -208,6 +208,48 @@ def test_both_streams_into_one_file(agentctl, folder):
     assert sorted(map(int, read(f"{folder}/all").split())) == list(range(1, 40001))
 
 
+def test_a_file_begins_anew_at_its_limit(agentctl, folder):
+    files = ["--stdout", f"{folder}/out", "--log-max", "100K"]
+    agentctl.run("a", "sh", "-c", f"seq 1 30000; while [ ! -e {folder}/go ]; do sleep 0.05; done; seq 30001 32000", options=files)
+    eventually(lambda: read(f"{folder}/out").endswith(b"30000\n"), what="the first part")
+    assert sorted(os.listdir(folder)) == ["out", "out.1"]
+    before = read(f"{folder}/out.1")
+    assert len(before) < 100 * 1024 + len(b"30000\n") and before.endswith(b"\n"), "a line that was begun is finished"
+    middle = read(f"{folder}/out")
+    assert int(before.split()[-1]) + 1 == int(middle.split()[0]), "no line is lost or cut"
+    assert os.stat(f"{folder}/out").st_mode == os.stat(f"{folder}/out.1").st_mode
+    open(f"{folder}/go", "w").close()
+    assert agentctl("wait", "a").status == 0
+    assert read(f"{folder}/out").endswith(b"32000\n") and read(f"{folder}/out.1") in (before, middle)
+    assert_same(agentctl.logs("a"), "".join(f"{i}\n" for i in range(1, 32001)).encode(), "the journal has all of it")
+
+
+def test_a_file_in_a_folder_that_is_read_only_by_now_grows_on(user_agentctl, folder):
+    user_agentctl.run("a", "sh", "-c", f"echo 1; while [ -w {folder} ]; do sleep 0.05; done; seq 2 3000",
+                      options=["--stdout", f"{folder}/out", "--log-max", "1K"])
+    eventually(lambda: read(f"{folder}/out") == b"1\n", what="the first line")
+    os.chmod(folder, 0o555)
+    assert user_agentctl("wait", "a").status == 0
+    expected = "".join(f"{i}\n" for i in range(1, 3001)).encode()
+    assert read(f"{folder}/out") == expected and os.listdir(folder) == ["out"]
+    assert_same(user_agentctl.logs("a"), expected, "the journal")
+    told = [entry["MESSAGE"] for entry in user_agentctl.journal("a") if "grows over its limit" in str(entry["MESSAGE"])]
+    assert told == [f"agentctl: '{folder}/out' grows over its limit, it cannot be renamed: Permission denied"]
+
+
+def test_sessions_that_share_a_file_lose_nothing(agentctl, folder):
+    options = ["--stdout", f"{folder}/all", "--log-max", "200K"]
+    for name in "abcd":
+        agentctl.run(name, "sh", "-c", f"i=0; while [ $i -lt 500 ]; do echo {name} $i; i=$((i + 1)); done; seq 1000000 1010000",
+                     options=options)
+    assert agentctl("wait", *"abcd").status == 0
+    lines = (read(f"{folder}/all") + read(f"{folder}/all.1")).splitlines()
+    assert len(lines) == 4 * 10501 or len(read(f"{folder}/all.1")) + len(read(f"{folder}/all")) > 100 * 1024
+    assert sorted(os.listdir(folder)) == ["all", "all.1"]
+    for name in "abcd":
+        assert len(agentctl.logs(name).splitlines()) == 10501
+
+
 def test_a_file_that_cannot_be_written_is_named_at_the_start(agentctl, folder):
     os.makedirs(f"{folder}/is-a-folder")
     result = agentctl("run", "-n", "a", "--stdout", f"{folder}/is-a-folder", "--", "echo", "never")
