@@ -6,16 +6,7 @@
 
 namespace agentctl {
 
-void remove_sessions(Context& context, const std::vector<Session>& sessions) {
-  for (const Session& session : sessions) {
-    if (is_terminal(session.state)) continue;
-    throw Error({.code = ErrorCode::conflict,
-                 .context = "cannot remove session",
-                 .object = session.record.request.name,
-                 .reason = std::string("it is ") + to_string(session.state),
-                 .hint = (session.state == State::queued ? "agentctl cancel " : "agentctl stop ") +
-                         session.record.request.name});
-  }
+void require_unneeded(Context& context, const std::vector<Session>& sessions) {
   for (const Flow& flow : context.registry.live_flows()) {
     for (const Session& session : sessions) {
       if (!session.record.flow || session.record.flow->flow_id != flow.id) continue;
@@ -26,6 +17,19 @@ void remove_sessions(Context& context, const std::vector<Session>& sessions) {
                    .hint = "agentctl flow cancel " + flow.name});
     }
   }
+}
+
+void remove_sessions(Context& context, const std::vector<Session>& sessions) {
+  for (const Session& session : sessions) {
+    if (is_terminal(session.state)) continue;
+    throw Error({.code = ErrorCode::conflict,
+                 .context = "cannot remove session",
+                 .object = session.record.request.name,
+                 .reason = std::string("it is ") + to_string(session.state),
+                 .hint = (session.state == State::queued ? "agentctl cancel " : "agentctl stop ") +
+                         session.record.request.name});
+  }
+  require_unneeded(context, sessions);
   for (const Session& session : sessions) context.registry.remove_ended(session.record);
 }
 

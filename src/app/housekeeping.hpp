@@ -7,6 +7,9 @@
 
 namespace agentctl {
 
+/// Throws Error{conflict} when a flow that lives still needs to know how one of them ended.
+void require_unneeded(Context& context, const std::vector<Session>& sessions);
+
 /// Forgets ended sessions. Throws Error{conflict} before anything is removed when one of them lives.
 void remove_sessions(Context& context, const std::vector<Session>& sessions);
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <csignal>
 
+#include "app/housekeeping.hpp"
 #include "app/launch.hpp"
 #include "app/queue.hpp"
 #include "app/sessions.hpp"
@@ -134,10 +135,8 @@ Session start_again(Context& context, const Session& session, const std::vector<
   return start_session(context, prepare_launch(context, std::move(options)));
 }
 
-}  // namespace
-
-std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions,
-                                       const StopOptions& options) {
+std::vector<StopOutcome> end_sessions(Context& context, const std::vector<Session>& sessions,
+                                      const StopOptions& options) {
   const StopRequest request{.by = context.asker, .reason = options.reason, .at = now()};
   std::vector<StopOutcome> outcomes;
   std::vector<Session> live;
@@ -173,6 +172,19 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
     if (!outcome.had_ended) explain_end(outcome.session, request);
     outcome.left = context.engine.processes(control_group_of(context, outcome.session)).size();
   }
+  return outcomes;
+}
+
+}  // namespace
+
+std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions,
+                                       const StopOptions& options) {
+  if (options.remove) require_unneeded(context, sessions);
+  std::vector<StopOutcome> outcomes = end_sessions(context, sessions, options);
+  // The units are gone, and so have the recorders read and written all that they have to.
+  if (options.remove)
+    for (StopOutcome& outcome : outcomes)
+      outcome.removed = outcome.left == 0 && context.registry.remove_ended(outcome.session.record);
   return outcomes;
 }
 

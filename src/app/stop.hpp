@@ -13,6 +13,7 @@ struct StopOptions {
   std::string reason;
   Tick tick{};
   std::optional<microseconds> timeout{};  ///< from SIGTERM to SIGKILL; none: each session's own
+  bool remove = false;                    ///< forget them then, and those that had ended already
   std::vector<std::string> slices{};      ///< that hold them all and nothing else: then one call for each will do
 };
 
@@ -21,10 +22,12 @@ struct StopOutcome {
   bool had_ended = false;     ///< there was nothing to stop
   std::size_t processes = 0;  ///< when the stop began
   std::size_t left = 0;       ///< afterwards; more than 0 only when the kernel cannot kill them
+  bool removed = false;       ///< its record has been forgotten
 };
 
 /// Stops sessions, all at once, and waits until they are gone: signals of systemd wake it. Who asked and why is in the
-/// record before systemd is asked.
+/// record before systemd is asked. Throws Error{conflict} before anything is ended when one that is to be removed is
+/// needed by a flow. What has processes left is not removed.
 std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Session>& sessions,
                                        const StopOptions& options);
 

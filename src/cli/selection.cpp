@@ -24,7 +24,7 @@ Selection::Selection(CommandLine& line, std::string verb, All all)
   if (all == All::offered) line.app().add_flag("--all", all_, "all");
 }
 
-std::vector<Session> Selection::find(Context& context) const {
+std::vector<Session> Selection::find(Context& context, bool with_ended) const {
   if (names_.empty() && !is_filtered()) {
     std::string choice = options_;
     choice.replace(choice.rfind(", "), 2, " or ");
@@ -32,7 +32,9 @@ std::vector<Session> Selection::find(Context& context) const {
   }
   if (!names_.empty() && is_filtered()) throw usage_error(verb_, "give NAMEs or one of " + options_ + ", not both");
   if (!is_filtered()) return find_sessions(context, names_);
-  std::vector<Session> sessions = list_sessions(context, filter_);
+  SessionFilter filter = filter_;
+  filter.ended = with_ended;
+  std::vector<Session> sessions = list_sessions(context, filter);
   std::reverse(sessions.begin(), sessions.end());
   return sessions;
 }
@@ -42,7 +44,8 @@ std::vector<std::string> Selection::whole_slices(const std::vector<Session>& ses
   std::set<std::string> slices;
   if (!filter_.group.empty())
     for (const Session& session : sessions)
-      slices.insert(group_slice(session.record.request.project, session.record.request.group));
+      if (!is_terminal(session.state))
+        slices.insert(group_slice(session.record.request.project, session.record.request.group));
   return {slices.begin(), slices.end()};
 }
 

@@ -17,10 +17,11 @@ class Selection {
   enum class All { no, offered };
   Selection(CommandLine& line, std::string verb, All all = All::no);
 
-  /// After parsing. In the order given, or the newest first. Throws Error{usage} when none or both were asked for.
-  std::vector<Session> find(Context& context) const;
+  /// After parsing. In the order given, or the newest first; of a project or group those that have ended, too, when
+  /// asked for. Throws Error{usage} when none or both were asked for.
+  std::vector<Session> find(Context& context, bool with_ended = false) const;
 
-  /// The slices that hold these sessions and nothing else, when a whole project or group is meant; else nothing.
+  /// The slices that hold these live sessions and nothing else, when a whole project or group is meant; else nothing.
   std::vector<std::string> whole_slices(const std::vector<Session>& sessions) const;
 
   /// For people: "web ..." or "project shop".

@@ -40,7 +40,7 @@ _agentctl() {
             ;;
         list) flags='-a --all' valued='-p --project --group --state' ;;
         logs) flags='-f --follow -t --times' valued='-n --lines --since --stream' ;;
-        stop) flags='--all' valued='-p --project --group --reason --timeout' ;;
+        stop) flags='--all --remove' valued='-p --project --group --reason --timeout' ;;
         wait) valued='-p --project --group --for --timeout' ;;
         kill) valued='-p --project --group -s --signal' ;;
         cancel) valued='--reason' ;;

@@ -158,6 +158,7 @@ complete -c agentctl -n '__agentctl_is logs' -s t -l times -d 'Each line with it
 complete -c agentctl -n '__agentctl_is stop kill wait' -s p -l project -x -d 'All of this project'
 complete -c agentctl -n '__agentctl_is stop kill wait' -l group -x -d 'All of this group'
 complete -c agentctl -n '__agentctl_is stop' -l all -d All
+complete -c agentctl -n '__agentctl_is stop' -l remove -d 'Forget them then'
 complete -c agentctl -n '__agentctl_is stop' -l reason -x -d 'Why, for the record'
 complete -c agentctl -n '__agentctl_is stop' -l timeout -x -d 'From SIGTERM to SIGKILL'
 

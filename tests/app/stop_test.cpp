@@ -33,6 +33,7 @@ class StopSessions : public AppTest {
   std::vector<pid_t>& processes_of(const Record& record) {
     return engine.process_lists[engine.control_group(slice_name(record.request), record.unit)];
   }
+  const StopOptions forget{.reason = {}, .remove = true};
   std::vector<StopOutcome> stop(const std::vector<std::string>& names, const StopOptions& options = {}) {
     return stop_sessions(context, find_sessions(context, names), options);
   }
@@ -63,6 +64,53 @@ TEST_F(StopSessions, RecordsWhoAskedAndWhyBeforeSystemdIsAsked) {
   EXPECT_EQ(known->by.command, "zsh");
   EXPECT_EQ(known->reason, "wrong branch");
   EXPECT_GE(known->at, before);
+}
+
+TEST_F(StopSessions, ForgetsThemWhenAskedTo) {
+  add_session("web", 'b');
+  add_ended("old", 'c');
+  const auto outcomes = stop({"web", "old"}, forget);
+  EXPECT_TRUE(outcomes[0].removed);
+  EXPECT_FALSE(outcomes[0].had_ended);
+  EXPECT_TRUE(outcomes[1].removed);
+  EXPECT_TRUE(outcomes[1].had_ended);
+  EXPECT_THAT(registry.live(), IsEmpty());
+  EXPECT_THAT(registry.ended(), IsEmpty());
+}
+
+TEST_F(StopSessions, ForgetsNoneThatHasProcessesLeft) {
+  const Record record = add_session("web");
+  engine.on_stop = [&](const std::string& unit) {
+    engine.meanwhile(unit, [&] {
+      end_session(record, sample_end(State::stopped));
+      processes_of(record) = {10};
+    });
+  };
+  const auto outcomes = stop({"web"}, forget);
+  EXPECT_EQ(outcomes[0].left, 1U);
+  EXPECT_FALSE(outcomes[0].removed);
+  EXPECT_EQ(registry.ended().size(), 1U);
+}
+
+TEST_F(StopSessions, EndsNoneWhenAFlowNeedsOneThatIsToBeForgotten) {
+  Flow flow;
+  flow.id = sample_id('f');
+  flow.name = flow.key = "release";
+  flow.created_at = sample_time(0);
+  Record record = sample_record("release-a", sample_id('b'));
+  record.flow = FlowStep{.flow = flow.name, .flow_id = flow.id, .step = "a"};
+  Step step;
+  step.name = "a";
+  step.session = record.request.name;
+  step.session_id = record.id;
+  flow.steps.push_back(step);
+  ASSERT_FALSE(registry.create_flow(flow, {record}));
+  engine.add_unit(record);
+  add_session("web", 'c');
+  const Error error = thrown_by([&] { stop({"web", "release-a"}, forget); });
+  EXPECT_EQ(error.code(), ErrorCode::conflict);
+  EXPECT_STREQ(error.what(), "cannot remove session 'release-a': flow 'release' still needs to know how it ended");
+  EXPECT_EQ(engine.count("stop "), 0U);
 }
 
 TEST_F(StopSessions, SaysThatOneHadEndedAndDoesNothingToIt) {

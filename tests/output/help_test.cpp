@@ -114,7 +114,7 @@ TEST_F(HelpTest, EachVerbHasTheOptionsThatScriptsRelyOn) {
                "--wait", "-f,--follow", "--scope", "--stdout",    "--stderr",    "--log-max", "--dry-run"}},
       {"list", {"-a,", "-p,", "--group", "--state"}},
       {"logs", {"-f,", "-n,", "--since", "--stream stdout|stderr "}},
-      {"stop", {"-p,", "--group", "--all", "--reason", "--timeout"}},
+      {"stop", {"-p,", "--group", "--all", "--reason", "--timeout", "--remove"}},
       {"kill", {"-s,"}},
       {"wait", {"--for exit|ready|healthy\n", "--timeout"}},
       {"prune", {"--older-than"}}};

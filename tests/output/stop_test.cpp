@@ -39,6 +39,35 @@ TEST_F(StopTest, OfWhatHasEndedSaysSo) {
   EXPECT_THAT(systemd.calls("StopUnit"), IsEmpty());
 }
 
+TEST_F(StopTest, RemovesWhatItEndedAndWhatHadEnded) {
+  const auto of_shop = [this](const char* name) {
+    Record record = record_of(name);
+    record.request.project = "shop";
+    return record;
+  };
+  add_ended(of_shop("old"), State::failed, "exited with status 3", 3);
+  add_ended(record_of("other"), State::failed, "exited with status 3", 3);
+  add_live(of_shop("web"));
+  const Outcome outcome = agentctl({"stop", "-p", "shop", "--remove"});
+  EXPECT_EQ(outcome.status, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("web: stopped, 0 processes, 0 left; removed\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("old: had ended already (failed); removed\n"));
+  EXPECT_THAT(registry().live(), IsEmpty());
+  ASSERT_THAT(registry().ended(), SizeIs(1));
+  EXPECT_EQ(registry().ended().front().request.name, "other");
+  EXPECT_THAT(agentctl({"stop", "--remove", "other"}),
+              ended_with(0, "other: had ended already (failed); removed\n", ""));
+  EXPECT_THAT(agentctl({"stop", "-p", "shop", "--remove"}), ended_with(0, "nothing to stop\n", ""));
+}
+
+TEST_F(StopTest, SaysInJsonWhatItRemoved) {
+  add_live(record_of("web"));
+  const auto sessions = boost::json::parse(agentctl({"stop", "--json", "--remove", "web"}).out).as_array();
+  ASSERT_EQ(sessions.size(), 1);
+  EXPECT_EQ(sessions.at(0).at("state").as_string(), "stopped");
+  EXPECT_TRUE(sessions.at(0).at("removed").as_bool());
+}
+
 TEST_F(StopTest, WritesDownWhoAskedAndWhy) {
   const Record record = add_live(record_of("web"));
   EXPECT_EQ(agentctl({"stop", "--reason", "wrong branch", "web"}).status, 0);

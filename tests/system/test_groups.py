@@ -28,6 +28,24 @@ def test_a_project_is_stopped_in_the_time_of_its_slowest(agentctl):
     assert time.monotonic() - began < 4
 
 
+def test_a_project_is_ended_and_forgotten(agentctl, folder):
+    agentctl.run("old", "sh", "-c", "echo kept; exit 3", options=["-p", "shop", "--stdout", f"{folder}/log"])
+    agentctl.wait_ended("old")
+    start(agentctl, 2, "sleep", "1000", options=["-p", "shop", "--on-end", f"echo $AGENTCTL_NAME >> {folder}/hook"])
+    agentctl.run("other", "sleep", "1000")
+    lines = agentctl.ok("stop", "-p", "shop", "--remove").splitlines()
+    assert lines == ["s1: stopped, 2 processes, 0 left; removed", "s0: stopped, 2 processes, 0 left; removed",
+                     "old: had ended already (failed); removed"]
+    assert agentctl.names("-a") == ["other"] and len(agentctl.records()) == 1
+    eventually(lambda: sorted(open(f"{folder}/hook", encoding="utf-8").read().split()) == ["s0", "s1"], what="what follows an end")
+    with open(f"{folder}/log", encoding="utf-8") as file:
+        assert file.read() == "kept\n", "its file stays"
+    (session,) = agentctl("stop", "--json", "--remove", "other").json()
+    assert session["state"] == "stopped" and session["removed"] is True
+    assert agentctl.names("-a") == [] and agentctl("status", "other").status == 3
+    assert agentctl.ok("stop", "-p", "shop", "--remove") == "nothing to stop\n"
+
+
 def test_a_group_spans_projects(agentctl):
     agentctl.run("a", "sleep", "1000", options=["--group", "g", "-p", "shop"])
     agentctl.run("b", "sleep", "1000", options=["--group", "g"])

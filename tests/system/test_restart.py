@@ -3,7 +3,7 @@
 import json
 import os
 
-from agentctl import eventually, is_alive
+from agentctl import eventually, is_alive, seconds_between
 
 
 def test_a_live_session_is_restarted_as_its_next_attempt(agentctl):
@@ -13,6 +13,7 @@ def test_a_live_session_is_restarted_as_its_next_attempt(agentctl):
     assert (after["id"], after["attempt"], after["restarts"], after["state"]) == (before["id"], 2, 1, "running")
     assert not is_alive(before["pid"]) and is_alive(after["pid"])
     assert after["expires_at"] > before["expires_at"], "with its time limit anew"
+    assert after["ttl_s"] == 3600 and abs(seconds_between(after["started_at"], after["expires_at"]) - 3600) < 1, "and no other"
     assert after["stopped_by"] is None and after["ended_at"] is None and after["exit"]["code"] is None
     (session,) = agentctl("restart", "--json", "a").json()
     assert session["attempt"] == 3
@@ -53,6 +54,17 @@ def test_an_ended_session_is_started_again_as_a_new_one(agentctl, folder):
         assert after[key] == before[key], key
     assert agentctl.status(before["id"]) == before, "the old record stays as it ended"
     assert agentctl.logs("a") == folder.encode() + b"\n"
+
+
+def test_a_restart_keeps_the_time_limit_that_was_asked_for(agentctl):
+    agentctl.run("a", "sleep", "1000", options=["--ttl", "10min"])
+    for _ in range(2):
+        agentctl.ok("stop", "a")
+        agentctl.ok("restart", "a")
+        session = agentctl.status("a")
+        assert session["ttl_s"] == 600 and abs(seconds_between(session["started_at"], session["expires_at"]) - 600) < 1
+        agentctl.ok("restart", "a")
+        assert agentctl.status("a")["ttl_s"] == 600
 
 
 def test_values_that_were_not_kept_must_be_given_again(agentctl):
