@@ -56,6 +56,7 @@ Environment basics_of(const Context& context, const User& user) {
 Environment session_environment(const Context& context, const LaunchOptions& options, const std::optional<User>& user) {
   const SessionRequest& request = options.request;
   Environment environment = user                ? basics_of(context, *user)
+                            : request.bare_env  ? bare_environment(context.environment)
                             : request.clean_env ? minimal_environment(context.environment)
                                                 : clean_environment(context.environment);
   // The caller's own is another program's port.
@@ -138,7 +139,10 @@ UnitSpec unit_spec(const Context& context, const Record& record) {
                 .ttl = request.ttl,
                 .stop_timeout = request.stop_timeout,
                 .user = request.user,
-                .restart = request.restart};
+                .restart = request.restart,
+                .limits = request.limits,
+                .sandbox = request.sandbox,
+                .runtime_dir = folder};
   // Where others wait for its end, a recorder that fails or was killed must not be the last word.
   const bool is_waited_for = !request.pool.name.empty() || record.flow || !request.on_end.empty() || request.adopted;
   if (is_waited_for) spec.when_unrecorded = "agentctl-reconcile@" + record.id + ".service";
@@ -262,6 +266,14 @@ Session start_session(Context& context, const PreparedLaunch& prepared, const Ti
                .object = record.request.name,
                .reason = session.reason,
                .hint = "agentctl status " + record.request.name});
+}
+
+Session begin_session(Context& context, const PreparedLaunch& prepared) {
+  auto claim = claim_or_reuse(context, prepared, {});
+  if (auto* reused = std::get_if<Session>(&claim)) return std::move(*reused);
+  const ClaimedLaunch& claimed = std::get<ClaimedLaunch>(claim);
+  request_claimed(context, claimed.launch.record, prepared.spec);
+  return find_by_record(context, claimed.launch.record);
 }
 
 }  // namespace agentctl

@@ -49,6 +49,10 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options);
 /// It is `queued` when it waits for a slot and was asked to; else this waits, at most the queue timeout.
 Session start_session(Context& context, const PreparedLaunch& prepared, const Tick& tick = {});
 
+/// The same for a session of no pool, and returns when systemd has taken the request: how the start ends is seen in the
+/// session.
+Session begin_session(Context& context, const PreparedLaunch& prepared);
+
 /// Runs a prepared scope session around a child of this process, with this process's own streams and terminal, and
 /// returns how it ended.
 Session run_scope_session(Context& context, const PreparedLaunch& prepared, const Tick& tick = {});

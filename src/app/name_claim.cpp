@@ -82,6 +82,20 @@ void replace(Context& context, const Record& record, const Session& holder) {
   stop_sessions(context, {holder}, {.reason = "replaced by " + record.request.name + " (" + record.id + ")"});
 }
 
+void ask_for(Context& context, const Record& record, const UnitSpec& spec, const std::function<void()>& start) {
+  try {
+    once_unloaded(context, spec.unit, start);
+  } catch (const Error& error) {
+    // A refusal has started nothing. A connection that broke in mid-call may have: reconcile will find out.
+    if (error.code() != ErrorCode::unreachable) {
+      context.registry.discard(record);
+      context.runtime.remove(record.id);
+      use_room(context, {record});
+    }
+    throw cannot_start(record, error, error.reason());
+  }
+}
+
 }  // namespace
 
 Error is_taken(const Record& wanted, const Session& holder) {
@@ -164,19 +178,13 @@ std::variant<ClaimedLaunch, Session> claim_launch(Context& context, const Prepar
 }
 
 StartResult start_claimed(Context& context, const Record& record, const UnitSpec& spec) {
-  try {
-    StartResult result;
-    once_unloaded(context, spec.unit, [&] { result = context.engine.start(spec); });
-    return result;
-  } catch (const Error& error) {
-    // A refusal has started nothing. A connection that broke in mid-call may have: reconcile will find out.
-    if (error.code() != ErrorCode::unreachable) {
-      context.registry.discard(record);
-      context.runtime.remove(record.id);
-      use_room(context, {record});
-    }
-    throw cannot_start(record, error, error.reason());
-  }
+  StartResult result;
+  ask_for(context, record, spec, [&] { result = context.engine.start(spec); });
+  return result;
+}
+
+void request_claimed(Context& context, const Record& record, const UnitSpec& spec) {
+  ask_for(context, record, spec, [&] { context.engine.request_start(spec); });
 }
 
 }  // namespace agentctl

@@ -26,7 +26,9 @@ std::variant<ClaimedLaunch, Session> claim_launch(Context& context, const Prepar
 /// The refusal that names who has it, since when, and its state.
 Error is_taken(const Record& wanted, const Session& holder);
 
-/// Asks the engine for the unit of a claimed launch. Takes the claim back when it is refused.
+/// Asks the engine for the unit of a claimed launch, and waits for the answer. Takes the claim back when it is refused.
 StartResult start_claimed(Context& context, const Record& record, const UnitSpec& spec);
+/// The same without waiting.
+void request_claimed(Context& context, const Record& record, const UnitSpec& spec);
 
 }  // namespace agentctl

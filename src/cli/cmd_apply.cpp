@@ -5,12 +5,13 @@
 #include "cli/input_file.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
+#include "cli/waiting.hpp"
 #include "domain/javascript.hpp"
 
 namespace agentctl {
 namespace {
 
-struct ApplyOptions {
+struct CommandOptions {
   std::string file;
   std::string project;
   std::string require_git_workdir;
@@ -20,12 +21,12 @@ struct ApplyOptions {
   bool no_wait = false;
 };
 
-ApplyOptions parse(Invocation& invocation) {
+CommandOptions parse(Invocation& invocation) {
   CommandLine line(invocation, "apply", "[OPTIONS] FILE|-",
                    "Starts the services that FILE describes, each as a session, and returns when they are healthy;\n"
                    "agentctl-services(5) describes the file.",
                    {"agentctl apply --check services.json", "agentctl apply services.json"});
-  ApplyOptions options;
+  CommandOptions options;
   CLI::App& app = line.app();
   app.add_option("FILE", options.file)->required()->type_name("");
   app.add_flag("--check", options.check, "only read the file, and say what is wrong with it");
@@ -47,15 +48,15 @@ ApplyOptions parse(Invocation& invocation) {
   return options;
 }
 
-int show_refusal(const Invocation& invocation, const ApplyOptions& options, const ServiceRefusal& refusal) {
+int show_refusal(const Invocation& invocation, const CommandOptions& options, const ServiceRefusal& refusal) {
   if (!invocation.globals().json)
     throw Error({.code = ErrorCode::usage,
                  .context = "invalid",
                  .object = name_of_input(options.file),
                  .reason = refusal.reason + (refusal.pointer.empty() ? "" : ", at " + refusal.pointer),
                  .hint = "man 5 agentctl-services"});
-  print("{\"ok\":false,\"reason\":" + quoted_json(refusal.reason) + ",\"pointer\":" + quoted_json(refusal.pointer) +
-        "}\n");
+  print("{\"ok\":false,\"status\":\"invalid\",\"reason\":" + quoted_json(refusal.reason) +
+        ",\"pointer\":" + quoted_json(refusal.pointer) + "}\n");
   return static_cast<int>(ErrorCode::usage);
 }
 
@@ -68,19 +69,56 @@ int show_checked(const Invocation& invocation, const ServiceFile& file) {
   return 0;
 }
 
+std::string text_of(const BatchOutcome& batch) {
+  using Kind = ServiceOutcome::Kind;
+  std::string text;
+  for (const ServiceOutcome& service : batch.services) {
+    const SessionRequest& request = service.session.record.request;
+    const bool is_bad = service.kind == Kind::failed || service.kind == Kind::undone;
+    text +=
+        paint(request.name, Color::bold) + ": " + paint(to_string(service.kind), is_bad ? Color::red : Color::green);
+    for (const std::uint16_t port : request.ports) text += ", port " + std::to_string(port);
+    if (is_bad) text += ", " + to_printable(service.reason);
+    text += "\n";
+    for (const std::string& line : service.tail) text += "  " + to_printable(line) + "\n";
+  }
+  return text;
+}
+
+std::string json_of(const BatchOutcome& batch) {
+  const auto quoted = [](const std::string& text) { return quoted_json(to_valid_utf8(text)); };
+  std::string services;
+  for (const ServiceOutcome& service : batch.services) {
+    std::string tail;
+    for (const std::string& line : service.tail) tail += (tail.empty() ? "" : ",") + quoted(line);
+    services += std::string(services.empty() ? "" : ",") + "{\"name\":" + quoted(service.session.record.request.name) +
+                ",\"outcome\":\"" + to_string(service.kind) +
+                "\",\"reason\":" + (service.reason.empty() ? "null" : quoted(service.reason)) + ",\"log_tail\":[" +
+                tail + "],\"session\":" + to_json(service.session) + "}";
+  }
+  return std::string("{\"ok\":") + (batch.state == BatchState::ok ? "true" : "false") + ",\"status\":\"" +
+         to_string(batch.state) + "\",\"reason\":" + (batch.reason.empty() ? "null" : quoted(batch.reason)) +
+         ",\"services\":[" + services + "]}\n";
+}
+
 }  // namespace
 
 int cmd_apply(Invocation& invocation) {
-  const ApplyOptions options = parse(invocation);
+  const CommandOptions options = parse(invocation);
   const CheckedServices answer = check_services(invocation.context(), options.request);
   if (const auto* refusal = std::get_if<ServiceRefusal>(&answer)) return show_refusal(invocation, options, *refusal);
   const auto& file = std::get<ServiceFile>(answer);
   if (options.check) return show_checked(invocation, file);
-  throw Error({.code = ErrorCode::failed,
-               .context = "cannot start services yet",
-               .object = {},
-               .reason = {},
-               .hint = "agentctl apply --check " + options.file});
+  Waiting waiting("waiting until the services are healthy");
+  const BatchOutcome batch = apply_services(invocation.context(), file,
+                                            {.project = options.project,
+                                             .agent = options.request.agent,
+                                             .work_item = options.request.work_item,
+                                             .wait = !options.no_wait,
+                                             .tick = waiting.tick()});
+  waiting.done();
+  print(invocation.globals().json ? json_of(batch) : text_of(batch));
+  return batch.state == BatchState::ok ? 0 : static_cast<int>(ErrorCode::failed);
 }
 
 }  // namespace agentctl

@@ -26,6 +26,9 @@ struct UnitSpec {
   microseconds stop_timeout{};
   std::string user;
   RestartRules restart{};
+  ServiceLimits limits{};
+  ServiceSandbox sandbox{};
+  std::string runtime_dir{};      ///< service: what its host must be able to write, whatever the sandbox
   std::string when_unrecorded{};  ///< a unit to start when it may have ended without its recorder; empty: none
 };
 

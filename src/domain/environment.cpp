@@ -45,6 +45,16 @@ constexpr std::array<std::string_view, 3> dropped_prefixes{"CLAUDECODE_", "CLAUD
 constexpr std::array<const char*, 8> minimal{"HOME", "USER", "LOGNAME", "SHELL",
                                              "PATH", "LANG", "TERM",    "XDG_RUNTIME_DIR"};
 
+constexpr std::array<const char*, 4> bare{"PATH", "HOME", "TEMP", "TMP"};
+
+template <class List>
+Environment picked(const Environment& caller, const List& names) {
+  Environment kept;
+  for (const char* name : names)
+    if (const auto found = caller.find(name); found != caller.end()) kept.insert(*found);
+  return kept;
+}
+
 template <class List>
 bool contains(const List& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
@@ -66,12 +76,9 @@ Environment clean_environment(const Environment& caller) {
   return cleaned;
 }
 
-Environment minimal_environment(const Environment& caller) {
-  Environment kept;
-  for (const char* name : minimal)
-    if (const auto found = caller.find(name); found != caller.end()) kept.insert(*found);
-  return kept;
-}
+Environment minimal_environment(const Environment& caller) { return picked(caller, minimal); }
+
+Environment bare_environment(const Environment& caller) { return picked(caller, bare); }
 
 bool is_valid_variable(std::string_view name) {
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };

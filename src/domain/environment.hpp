@@ -19,6 +19,9 @@ Environment clean_environment(const Environment& caller);
 /// What --clean-env starts from: HOME, USER, LOGNAME, SHELL, PATH, LANG, TERM, XDG_RUNTIME_DIR, as far as they are set.
 Environment minimal_environment(const Environment& caller);
 
+/// What services of a file start from: PATH, HOME, TEMP, TMP.
+Environment bare_environment(const Environment& caller);
+
 /// [A-Za-z_][A-Za-z0-9_]*
 bool is_valid_variable(std::string_view name);
 

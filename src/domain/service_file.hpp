@@ -31,22 +31,6 @@ struct ServiceRules {
   std::vector<std::string> env_prefixes{"VITE_", "NEXT_", "REACT_APP_", "npm_config_"};
 };
 
-/// Limits of the kernel for all processes of a service together; none is none.
-struct ServiceLimits {
-  std::optional<std::uint64_t> memory_max{};  ///< bytes
-  std::optional<std::uint64_t> tasks_max{};
-  std::optional<int> cpu_quota{};  ///< percent of one CPU
-  bool operator==(const ServiceLimits&) const = default;
-};
-
-struct ServiceSandbox {
-  bool private_tmp = false;       ///< a /tmp and /var/tmp of its own
-  bool protect_home = false;      ///< home folders can only be read
-  bool read_only_system = false;  ///< /usr, /boot and /etc can only be read
-  bool no_network = false;        ///< none but its own loopback
-  bool operator==(const ServiceSandbox&) const = default;
-};
-
 inline constexpr std::uint16_t auto_port = 0;  ///< one that is free is chosen when it starts
 
 /// One service as a file asks for it. What comes after `health_args` is there only in files that say "agentctl": 1.
@@ -109,6 +93,9 @@ CheckedServices check_service_file(std::string_view text, const ServiceRules& ru
 /// The same with who must have written it: an empty agent or work item is not compared.
 std::optional<ServiceRefusal> check_written_by(const ServiceFile& file, const std::string& agent,
                                                const std::string& work_item);
+
+/// Tells one service from another that has the same name: 16 hexadecimal digits.
+std::string digest_of(const ServiceSpec& spec);
 
 /// With all defaults filled in, in one line; it is a file of services again.
 std::string to_json(const ServiceFile& file);

@@ -58,7 +58,8 @@ std::string health_of(const ServiceSpec& spec) {
       break;
     case HealthKind::notify: type = "notify"; break;
   }
-  return "{\"type\":\"" + type + "\"" + fields + field("interval_s", seconds(health.interval.value_or(default_interval))) +
+  return "{\"type\":\"" + type + "\"" + fields +
+         field("interval_s", seconds(health.interval.value_or(default_interval))) +
          field("timeout_s", seconds(health.timeout)) + "}";
 }
 
@@ -102,6 +103,15 @@ std::string to_json(const ServiceSpec& spec) {
          ",\"args\":" + array_of(spec.args) + ",\"cwd\":" + quoted_json(spec.cwd) + ",\"env\":" + env_of(spec) +
          ",\"ports\":" + ports_of(spec) + ",\"ttl_minutes\":" + std::to_string(spec.ttl_minutes) +
          ",\"attrs\":" + spec.attrs + ",\"healthcheck\":" + health_of(spec) + extras_of(spec) + "}";
+}
+
+// FNV-1a: whoever can write the file can start the service, so that a collision on purpose would gain nothing.
+std::string digest_of(const ServiceSpec& spec) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : to_json(spec)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  std::string digits;
+  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[(hash >> shift) & 15];
+  return digits;
 }
 
 std::string to_json(const ServiceFile& file) {

@@ -75,6 +75,22 @@ inline constexpr int highest_priority = 100;
 
 inline constexpr std::uint64_t default_log_max = 10u << 20;
 
+/// Limits of the kernel for all processes of a session together; none is none.
+struct ServiceLimits {
+  std::optional<std::uint64_t> memory_max{};  ///< bytes
+  std::optional<std::uint64_t> tasks_max{};
+  std::optional<int> cpu_quota{};  ///< percent of one CPU
+  bool operator==(const ServiceLimits&) const = default;
+};
+
+struct ServiceSandbox {
+  bool private_tmp = false;       ///< a /tmp and /var/tmp of its own
+  bool protect_home = false;      ///< home folders can only be read
+  bool read_only_system = false;  ///< /usr, /boot and /etc can only be read
+  bool no_network = false;        ///< none but its own loopback
+  bool operator==(const ServiceSandbox&) const = default;
+};
+
 /// What was asked for: everything that `restart` of an ended session needs, but for environment values, which may be
 /// secrets and are therefore only in the launch file (domain/launch.hpp).
 struct SessionRequest {
@@ -94,11 +110,15 @@ struct SessionRequest {
   std::string stderr_file;
   std::uint64_t log_max = default_log_max;  ///< bytes of such a file, then it becomes FILE.1; 0: no limit
   bool clean_env = false;
+  bool bare_env = false;              ///< of the caller's environment PATH, HOME, TEMP and TMP only
   std::vector<std::string> env_keys;  ///< names given with -e
   std::string env_file;
   std::string user;  ///< run as (system scope only); empty: as the manager's own user
   RestartRules restart;
+  ServiceLimits limits{};
+  ServiceSandbox sandbox{};
   std::optional<HealthCheck> health{};  ///< none: it is ready as soon as its command runs
+  std::string spec_digest{};            ///< of the file of services that it is described in; empty: none
   std::string attrs{};                  ///< what its users want to know of it, a JSON object; empty: none
   std::string exclusive;                ///< a key that one live session may have
   std::string source;                   ///< what it was started by or for: one live session for each source and project

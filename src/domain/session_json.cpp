@@ -62,6 +62,36 @@ PoolRequest parse_pool(const json::object& object) {
           .priority = static_cast<int>(fields.number("priority", lowest_priority, highest_priority).value_or(0))};
 }
 
+json::object limits_object(const ServiceLimits& limits) {
+  json::object object;
+  put_number(object, "memory_max", limits.memory_max);
+  put_number(object, "tasks_max", limits.tasks_max);
+  put_number(object, "cpu_quota", limits.cpu_quota);
+  return object;
+}
+
+ServiceLimits parse_limits(const json::object& object) {
+  const Fields fields(object);
+  return {.memory_max = narrow<std::uint64_t>(fields.number("memory_max", 1, INT64_MAX)),
+          .tasks_max = narrow<std::uint64_t>(fields.number("tasks_max", 1, INT64_MAX)),
+          .cpu_quota = narrow<int>(fields.number("cpu_quota", 1, INT32_MAX))};
+}
+
+json::object sandbox_object(const ServiceSandbox& sandbox) {
+  return {{"private_tmp", sandbox.private_tmp},
+          {"protect_home", sandbox.protect_home},
+          {"read_only_system", sandbox.read_only_system},
+          {"no_network", sandbox.no_network}};
+}
+
+ServiceSandbox parse_sandbox(const json::object& object) {
+  const Fields fields(object);
+  return {.private_tmp = fields.flag("private_tmp"),
+          .protect_home = fields.flag("protect_home"),
+          .read_only_system = fields.flag("read_only_system"),
+          .no_network = fields.flag("no_network")};
+}
+
 json::object request_object(const SessionRequest& request) {
   json::object object;
   put(object, "name", request.name);
@@ -86,6 +116,7 @@ json::object request_object(const SessionRequest& request) {
   put(object, "stderr_file", request.stderr_file);
   if (request.log_max != default_log_max) object["log_max"] = request.log_max;
   if (request.clean_env) object["clean_env"] = true;
+  if (request.bare_env) object["bare_env"] = true;
   put(object, "env_keys", request.env_keys);
   put(object, "env_file", request.env_file);
   put(object, "user", request.user);
@@ -96,7 +127,10 @@ json::object request_object(const SessionRequest& request) {
   }
   if (request.restart.policy != RestartPolicy::no) object["restart"] = restart_object(request.restart);
   if (request.health) object["health"] = health_object(*request.health);
+  put(object, "spec_digest", request.spec_digest);
   put(object, "attrs", request.attrs);
+  if (request.limits != ServiceLimits{}) object["limits"] = limits_object(request.limits);
+  if (request.sandbox != ServiceSandbox{}) object["sandbox"] = sandbox_object(request.sandbox);
   if (!request.pool.name.empty()) object["pool"] = pool_object(request.pool);
   if (request.persist) object["persist"] = true;
   put(object, "on_end", request.on_end);
@@ -133,6 +167,7 @@ SessionRequest parse_request(const json::object& object) {
   request.stderr_file = fields.text("stderr_file");
   request.log_max = static_cast<std::uint64_t>(fields.number("log_max", 0, INT64_MAX).value_or(default_log_max));
   request.clean_env = fields.flag("clean_env");
+  request.bare_env = fields.flag("bare_env");
   request.env_keys = fields.texts("env_keys");
   request.env_file = fields.text("env_file");
   request.user = fields.text("user");
@@ -142,7 +177,10 @@ SessionRequest parse_request(const json::object& object) {
   }
   if (const json::object* restart = fields.object("restart")) request.restart = parse_restart(*restart);
   if (const json::object* health = fields.object("health")) request.health = parse_health(*health);
+  request.spec_digest = fields.text("spec_digest");
   request.attrs = fields.text("attrs");
+  if (const json::object* limits = fields.object("limits")) request.limits = parse_limits(*limits);
+  if (const json::object* sandbox = fields.object("sandbox")) request.sandbox = parse_sandbox(*sandbox);
   if (const json::object* pool = fields.object("pool")) request.pool = parse_pool(*pool);
   request.persist = fields.flag("persist");
   request.on_end = fields.text("on_end");

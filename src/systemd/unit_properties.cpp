@@ -67,6 +67,27 @@ void add_restart(std::vector<UnitProperty>& properties, const RestartRules& rule
   properties.push_back({"StartLimitBurst", static_cast<std::uint32_t>(rules.limit) + 20});
 }
 
+void add_limits(std::vector<UnitProperty>& properties, const ServiceLimits& limits) {
+  constexpr std::uint64_t usec_per_percent = 10'000;
+  if (limits.memory_max) properties.push_back({"MemoryMax", *limits.memory_max});
+  if (limits.tasks_max) properties.push_back({"TasksMax", *limits.tasks_max});
+  if (limits.cpu_quota)
+    properties.push_back({"CPUQuotaPerSecUSec", static_cast<std::uint64_t>(*limits.cpu_quota) * usec_per_percent});
+}
+
+void add_sandbox(std::vector<UnitProperty>& properties, const UnitSpec& spec, ManagerScope scope) {
+  const ServiceSandbox& sandbox = spec.sandbox;
+  if (sandbox == ServiceSandbox{}) return;
+  // Without it a user manager ignores the rest (systemd 252).
+  if (scope == ManagerScope::user) properties.push_back({"PrivateUsers", true});
+  if (sandbox.private_tmp) properties.push_back({"PrivateTmp", true});
+  if (sandbox.protect_home) properties.push_back({"ProtectHome", std::string("read-only")});
+  if (sandbox.read_only_system) properties.push_back({"ProtectSystem", std::string("full")});
+  if (sandbox.no_network) properties.push_back({"PrivateNetwork", true});
+  // "read-only" of homes is that of /run/user, too.
+  properties.push_back({"ReadWritePaths", std::vector<std::string>{spec.runtime_dir}});
+}
+
 struct ToText {
   std::string operator()(bool value) const { return value ? "yes" : "no"; }
   std::string operator()(std::int32_t value) const { return std::to_string(value); }
@@ -97,6 +118,8 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
   if (spec.kind == SessionKind::service) {
     add_service(properties, spec, scope);
     add_restart(properties, spec.restart);
+    add_limits(properties, spec.limits);
+    add_sandbox(properties, spec, scope);
   } else {
     // AttachProcessesToUnit() refuses units without it.
     if (spec.can_attach) properties.push_back({"Delegate", true});

@@ -1,0 +1,245 @@
+#include <algorithm>
+
+#include "app/launch.hpp"
+#include "app/logs.hpp"
+#include "app/services.hpp"
+#include "app/sessions.hpp"
+#include "app/stop.hpp"
+#include "base/error.hpp"
+#include "base/text.hpp"
+
+namespace agentctl {
+namespace {
+
+using Kind = ServiceOutcome::Kind;
+
+constexpr std::size_t tail_lines = 50;
+
+LaunchOptions launch_options(const ServiceSpec& spec, const ServiceFile& file, const ApplyOptions& options) {
+  LaunchOptions launch;
+  SessionRequest& request = launch.request;
+  request.name = spec.name;
+  request.command = {spec.cmd};
+  request.command.insert(request.command.end(), spec.args.begin(), spec.args.end());
+  request.cwd = spec.cwd;
+  request.project = options.project;
+  request.agent = options.agent.empty() ? file.written_by : options.agent;
+  request.work_item = options.work_item.empty() ? file.wi_id : options.work_item;
+  request.ports = spec.ports;
+  request.ttl = std::chrono::minutes(spec.ttl_minutes);
+  request.attrs = spec.attrs;
+  request.bare_env = true;
+  for (const auto& [key, value] : spec.env) launch.variables.push_back(key + "=" + value);
+  request.restart = spec.restart;
+  request.limits = spec.limits;
+  request.sandbox = spec.sandbox;
+  request.health = spec.health;
+  if (spec.health.when_unhealthy == WhenUnhealthy::restart && request.restart.policy == RestartPolicy::no)
+    request.restart.policy = RestartPolicy::on_failure;
+  request.stdout_file = spec.stdout_file;
+  request.stderr_file = spec.stderr_file;
+  request.spec_digest = digest_of(spec);
+  return launch;
+}
+
+/// One service of the batch on its way.
+struct Member {
+  const ServiceSpec* spec = nullptr;
+  PreparedLaunch launch{};
+  ServiceOutcome outcome{};
+  bool is_begun = false;
+  bool is_settled = false;
+};
+
+/// The services of one file, from the first look at what is there to the last that is healthy or has failed.
+class Batch {
+ public:
+  Batch(Context& context, const ServiceFile& file, const ApplyOptions& options) : context_(context), options_(options) {
+    for (const ServiceSpec& spec : file.specs) {
+      Member& member = members_.emplace_back();
+      member.spec = &spec;
+      if (find_same(member)) continue;
+      member.launch = prepare_launch(context_, launch_options(spec, file, options));
+      member.outcome.session = Session(member.launch.launch.record);
+    }
+  }
+
+  BatchOutcome run() {
+    try {
+      begin_what_can();
+      if (options_.wait) wait();
+    } catch (const Error& error) {
+      undo(error.what());
+    }
+    return outcome();
+  }
+
+ private:
+  // Before anything starts: a name that lives is this very service, or in the way.
+  bool find_same(Member& member) {
+    Session session;
+    try {
+      session = find_session(context_, member.spec->name);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::not_found) return false;
+      throw;
+    }
+    const SessionRequest& request = session.record.request;
+    if (request.name != member.spec->name || is_terminal(session.state)) return false;
+    if (request.spec_digest != digest_of(*member.spec) || request.project != options_.project)
+      throw Error(
+          {.code = ErrorCode::conflict,
+           .context = "cannot start service",
+           .object = member.spec->name,
+           .reason = "another session of that name lives (" + session.record.id + ", " + to_string(session.state) + ")",
+           .hint = "agentctl status " + member.spec->name});
+    member.outcome.session = std::move(session);
+    member.outcome.kind = Kind::reused;
+    member.is_begun = true;
+    member.is_settled = member.outcome.session.state == State::running;
+    return true;
+  }
+
+  const Member& member_of(const std::string& name) const {
+    return *std::find_if(members_.begin(), members_.end(),
+                         [&](const Member& member) { return member.spec->name == name; });
+  }
+
+  void begin_what_can() {
+    for (Member& member : members_) {
+      if (member.is_begun || member.is_settled) continue;
+      const auto& needs = member.spec->needs;
+      const auto failed = std::find_if(needs.begin(), needs.end(), [&](const std::string& need) {
+        return member_of(need).is_settled && member_of(need).outcome.kind == Kind::failed;
+      });
+      if (failed != needs.end()) {
+        member.is_settled = true;
+        member.outcome.reason = "needs '" + *failed + "', which is not healthy";
+        continue;
+      }
+      const bool ready =
+          std::all_of(needs.begin(), needs.end(), [&](const std::string& need) { return member_of(need).is_settled; });
+      if (!ready) continue;
+      member.outcome.session = begin_session(context_, member.launch);
+      member.outcome.kind = Kind::started;
+      member.is_begun = true;
+    }
+  }
+
+  // One that was never started takes the others along; one that ended before it was healthy does not.
+  void settle(Member& member) {
+    const Session& session = member.outcome.session;
+    if (session.state == State::running) {
+      member.is_settled = true;
+      if (member.outcome.kind == Kind::started) member.outcome.kind = Kind::healthy;
+    } else if (is_terminal(session.state)) {
+      member.is_settled = true;
+      member.outcome.kind = Kind::failed;
+      member.outcome.reason = session.reason;
+      if (!session.started_at)
+        throw Error({.code = ErrorCode::failed,
+                     .context = "cannot start service",
+                     .object = member.spec->name,
+                     .reason = session.reason,
+                     .hint = {}});
+      read_log(context_, session, {.lines = tail_lines, .since = {}, .stream = {}}, [&](const LogItem& item) {
+        if (const auto* line = std::get_if<LogLine>(&item)) member.outcome.tail.emplace_back(line->text);
+      });
+    }
+  }
+
+  void wait() {
+    for (;;) {
+      std::vector<std::string> units;
+      for (const Member& member : members_)
+        if (member.is_begun && !member.is_settled) units.push_back(member.outcome.session.record.unit);
+      if (units.empty()) return;
+      const auto watch = context_.engine.watch(units);
+      // Each unit is told of once at the beginning, so that nothing between its start and this is missed.
+      for (bool changed = false; !changed;) {
+        const auto unit = watch->next_change(std::chrono::seconds(1));
+        if (!unit && options_.tick) options_.tick(std::chrono::seconds(1), units.size());
+        for (Member& member : members_) {
+          if (!unit || !member.is_begun || member.is_settled || member.outcome.session.record.unit != *unit) continue;
+          member.outcome.session = find_by_record(context_, member.outcome.session.record);
+          settle(member);
+          changed = changed || member.is_settled;
+        }
+      }
+      begin_what_can();
+    }
+  }
+
+  void undo(const std::string& reason) {
+    std::vector<Session> begun;
+    for (Member& member : members_) {
+      if (member.outcome.kind == Kind::reused || (member.outcome.kind == Kind::failed && member.is_settled)) continue;
+      if (member.is_begun) begun.push_back(member.outcome.session);
+      member.outcome.kind = Kind::undone;
+      member.outcome.reason = reason;
+    }
+    undone_because_ = reason;
+    stop_sessions(context_, begun, {.reason = "its batch was undone: " + reason});
+  }
+
+  BatchOutcome outcome() {
+    BatchOutcome batch;
+    std::string failed;
+    std::size_t count = 0;
+    for (Member& member : members_) {
+      const bool is_bad = member.outcome.kind == Kind::failed || member.outcome.kind == Kind::undone;
+      if (is_bad) {
+        failed += (failed.empty() ? "" : ",") + member.spec->name;
+        ++count;
+      }
+      batch.services.push_back(std::move(member.outcome));
+    }
+    if (count == 0) return batch;
+    batch.state = count == members_.size() || !undone_because_.empty() ? BatchState::failed : BatchState::partial;
+    batch.reason = !undone_because_.empty() ? undone_because_
+                                            : "managed_spawn_healthcheck_failed: " + failed + " (" +
+                                                  std::to_string(count) + "/" + std::to_string(members_.size()) + ")";
+    return batch;
+  }
+
+  Context& context_;
+  const ApplyOptions& options_;
+  std::vector<Member> members_;
+  std::string undone_because_;
+};
+
+}  // namespace
+
+const char* to_string(BatchState state) noexcept {
+  switch (state) {
+    case BatchState::ok: return "ok";
+    case BatchState::partial: return "partial";
+    case BatchState::failed: break;
+  }
+  return "failed";
+}
+
+const char* to_string(ServiceOutcome::Kind kind) noexcept {
+  switch (kind) {
+    case Kind::healthy: return "healthy";
+    case Kind::started: return "started";
+    case Kind::reused: return "reused";
+    case Kind::undone: return "undone";
+    case Kind::failed: break;
+  }
+  return "failed";
+}
+
+BatchOutcome apply_services(Context& context, const ServiceFile& file, const ApplyOptions& options) {
+  const bool in_order =
+      std::any_of(file.specs.begin(), file.specs.end(), [](const ServiceSpec& spec) { return !spec.needs.empty(); });
+  if (in_order && !options.wait)
+    throw Error({.code = ErrorCode::usage,
+                 .context = "invalid",
+                 .object = "--no-wait",
+                 .reason = "a service that needs another starts when that one is healthy, so somebody has to wait",
+                 .hint = "leave out --no-wait"});
+  return Batch(context, file, options).run();
+}
+
+}  // namespace agentctl
