@@ -49,6 +49,8 @@ struct Member {
   ServiceOutcome outcome{};
   bool is_begun = false;
   bool is_settled = false;
+
+  bool launched() const { return is_begun && outcome.kind != Kind::reused; }
 };
 
 /// The services of one file, from the first look at what is there to the last that is healthy or has failed.
@@ -69,6 +71,8 @@ class Batch {
       begin_what_can();
       if (options_.wait) wait();
     } catch (const Error& error) {
+      // Nothing has happened yet.
+      if (std::none_of(members_.begin(), members_.end(), [](const Member& member) { return member.launched(); })) throw;
       undo(error.what());
     }
     return outcome();

@@ -1,6 +1,7 @@
 #include "app/wait.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include "app/sessions.hpp"
@@ -13,9 +14,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::array<const char*, 3> wanted_words{"not ended", "not ready", "not healthy"};
+
 bool is_awaited(const Session& session, WaitFor what) {
   if (is_terminal(session.state)) return false;
-  return what == WaitFor::exit || session.state != State::running;
+  return what == WaitFor::exit || session.state != State::running ||
+         (what == WaitFor::healthy && session.healthy == false);
 }
 
 [[noreturn]] void give_up(const std::vector<Session>& sessions, WaitFor what, microseconds timeout) {
@@ -26,16 +30,14 @@ bool is_awaited(const Session& session, WaitFor what) {
       {.code = ErrorCode::timed_out,
        .context = "still waiting for",
        .object = names,
-       .reason = std::string(what == WaitFor::exit ? "not ended" : "not ready") + " after " + format_time_span(timeout),
+       .reason = std::string(wanted_words.at(static_cast<std::size_t>(what))) + " after " + format_time_span(timeout),
        .hint = "agentctl status " + names.substr(0, names.find(','))});
 }
 
 bool is_queued(const Session& session) { return session.state == State::queued; }
 
-}  // namespace
-
-std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
-                                       std::optional<microseconds> timeout, const Tick& tick) {
+std::vector<Session> wait_for_units(Context& context, const std::vector<Session>& sessions, WaitFor what,
+                                    std::optional<microseconds> timeout, const Tick& tick) {
   std::vector<Session> current = sessions;
   const auto awaited = [&](const Session& session) { return is_awaited(session, what); };
   std::vector<std::string> units;
@@ -78,6 +80,35 @@ std::vector<Session> wait_for_sessions(Context& context, const std::vector<Sessi
     }
   }
   return current;
+}
+
+// What was healthy once and is not now: its unit is active all the time.
+void wait_for_health(Context& context, std::vector<Session>& sessions, microseconds limit, const Tick& tick) {
+  const auto began = Clock::now();
+  for (Session& session : sessions) {
+    while (is_awaited(session, WaitFor::healthy)) {
+      auto watch = RegistryWatch::of_folder(context.runtime.folder(session.record.id));
+      session = find_by_record(context, session.record);
+      if (!is_awaited(session, WaitFor::healthy)) break;
+      const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
+      if (waited >= limit) give_up(sessions, WaitFor::healthy, limit);
+      const microseconds left = limit == forever ? forever : limit - waited;
+      if (!watch.next_change(std::min<microseconds>(left, std::chrono::seconds(1))) && tick) tick(waited, 1);
+      session = find_by_record(context, session.record);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
+                                       std::optional<microseconds> timeout, const Tick& tick) {
+  if (what != WaitFor::healthy) return wait_for_units(context, sessions, what, timeout, tick);
+  const auto began = Clock::now();
+  std::vector<Session> ready = wait_for_units(context, sessions, WaitFor::ready, timeout, tick);
+  const microseconds waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
+  wait_for_health(context, ready, timeout ? std::max(microseconds(0), *timeout - waited) : forever, tick);
+  return ready;
 }
 
 int exit_status_of(const Session& session) {

@@ -9,13 +9,13 @@
 
 namespace agentctl {
 
-enum class WaitFor { exit, ready };
+enum class WaitFor { exit, ready, healthy };
 
 /// Called about once a second while waiting, with the time waited so far and how many are still waited for.
 using Tick = std::function<void(microseconds waited, std::size_t left)>;
 
-/// Waits until all sessions have ended (or are ready), woken by systemd's signals. Throws Error{timed_out} that names
-/// those that have not. Returns them as they are then, in the order given.
+/// Waits until all sessions have ended (or are ready, or healthy), woken by systemd's signals and the probes' notes.
+/// Throws Error{timed_out} that names those that have not. Returns them as they are then, in the order given.
 std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
                                        std::optional<microseconds> timeout, const Tick& tick = {});
 

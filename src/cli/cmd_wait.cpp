@@ -9,7 +9,7 @@
 namespace agentctl {
 
 int cmd_wait(Invocation& invocation) {
-  CommandLine line(invocation, "wait", "NAME... | -p PROJECT | --group G  [--for exit|ready] [--timeout SPAN]",
+  CommandLine line(invocation, "wait", "NAME... | -p PROJECT | --group G  [--for exit|ready|healthy] [--timeout SPAN]",
                    "Waits until sessions have ended, and ends with their status: the first that is not 0.",
                    {"agentctl wait web", "agentctl wait --for ready web", "agentctl wait --timeout 10min web"});
   const Selection selection(line, "wait");
@@ -26,20 +26,21 @@ int cmd_wait(Invocation& invocation) {
   const std::vector<Session> sessions = selection.find(context);
   if (what == "healthy")
     for (const Session& session : sessions)
-      throw Error({.code = ErrorCode::conflict,
-                   .context = "cannot wait for the health of session",
-                   .object = session.record.request.name,
-                   .reason = "it has no health check",
-                   .hint = "agentctl wait --for ready " + session.record.request.name});
+      if (!session.record.request.health)
+        throw Error({.code = ErrorCode::conflict,
+                     .context = "cannot wait for the health of session",
+                     .object = session.record.request.name,
+                     .reason = "it has no health check",
+                     .hint = "agentctl wait --for ready " + session.record.request.name});
   Waiting waiting("waiting for " + selection.description());
-  const WaitFor wanted = what == "exit" ? WaitFor::exit : WaitFor::ready;
+  const WaitFor wanted = what == "exit" ? WaitFor::exit : what == "ready" ? WaitFor::ready : WaitFor::healthy;
   const std::vector<Session> reached = wait_for_sessions(context, sessions, wanted, timeout, waiting.tick());
   waiting.done();
   if (invocation.globals().json) print(to_json(reached) + "\n");
   for (const Session& session : reached) {
     // A session that has ended is not ready any more, however well it ended.
     const int status = exit_status_of(session);
-    if (wanted == WaitFor::ready && is_terminal(session.state)) return status == 0 ? 1 : status;
+    if (wanted != WaitFor::exit && is_terminal(session.state)) return status == 0 ? 1 : status;
     if (status != 0) return status;
   }
   return 0;

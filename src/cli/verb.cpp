@@ -17,6 +17,8 @@ const std::vector<Verb>& verbs() {
       {"extend", "give a session more time", cmd_extend},
       {"flow", "sessions that follow one another", cmd_flow},
       {"apply", "start the services that a file describes", cmd_apply},
+      {"context", "what runs for a project, for an agent's prompt", cmd_context},
+      {"hint", "how to have services started, for an agent's prompt", cmd_hint},
       {"events", "what happens to sessions, as it happens", cmd_events},
       {"port", "who holds a port, and who listens on it", cmd_port},
       {"adopt", "make a session of a process that runs already", cmd_adopt},

@@ -26,6 +26,8 @@ int cmd_stop(Invocation& invocation);
 int cmd_cancel(Invocation& invocation);
 int cmd_flow(Invocation& invocation);
 int cmd_apply(Invocation& invocation);
+int cmd_context(Invocation& invocation);
+int cmd_hint(Invocation& invocation);
 int cmd_events(Invocation& invocation);
 int cmd_port(Invocation& invocation);
 int cmd_adopt(Invocation& invocation);

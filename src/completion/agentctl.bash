@@ -35,7 +35,7 @@ _agentctl() {
             flags='--clean-env --queue --persist --reuse --replace -d --detach --wait -f --follow --scope --dry-run'
             valued='-n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent
                 --work-item --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit
-                --no-restart-on --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr
+                --no-restart-on --ready --ready-timeout --ready-interval --unhealthy --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr
                 --log-max'
             ;;
         list) flags='-a --all' valued='-p --project --group --state' ;;
@@ -46,6 +46,8 @@ _agentctl() {
         cancel) valued='--reason' ;;
         flow) flags='-a --all --wait --check --stop' valued='--reason --timeout' ;;
         apply) flags='--check --wait --no-wait' valued='--require-git-workdir -p --project --agent --work-item' ;;
+        context) valued='-p --project --format --max-bytes' ;;
+        hint) valued='--agent --work-item' ;;
         events) flags='-f --follow' valued='-p --project --group' ;;
         adopt) valued='-n --name -p --project --group --agent --work-item --ttl --stop-timeout --on-end' ;;
         restart) valued='-e --env' ;;

@@ -25,6 +25,7 @@ function __agentctl_command
     set -l words (commandline -opc)
     set -l valued -n --name -C --cwd -e --env --env-file --ttl --stop-timeout -p --project --group --agent --work-item \
         --label --port --restart --restart-delay --restart-max-delay --restart-early --restart-limit --no-restart-on \
+        --ready --ready-timeout --ready-interval --unhealthy \
         --pool --max --priority --queue-timeout --on-end --exclusive --source --uid --stdout --stderr --log-max
     set -l is_verb_seen no
     set -l is_value no
@@ -90,6 +91,10 @@ complete -c agentctl -n __agentctl_is_run_option -l restart-delay -x -d 'Before 
 complete -c agentctl -n __agentctl_is_run_option -l restart-max-delay -x -d 'At most'
 complete -c agentctl -n __agentctl_is_run_option -l restart-early -x -d 'A longer run begins anew'
 complete -c agentctl -n __agentctl_is_run_option -l restart-limit -x -d 'So many early ends in a row park it'
+complete -c agentctl -n __agentctl_is_run_option -l ready -x -a 'tcp: unix: cmd: log: notify http://' -d 'When it is ready'
+complete -c agentctl -n __agentctl_is_run_option -l ready-timeout -x -d 'It has failed when it is not ready by then'
+complete -c agentctl -n __agentctl_is_run_option -l ready-interval -x -d 'Between checks'
+complete -c agentctl -n __agentctl_is_run_option -l unhealthy -x -a 'report restart stop' -d 'What follows 3 failed checks'
 complete -c agentctl -n __agentctl_is_run_option -l no-restart-on -x -d 'An exit code that parks it at once'
 complete -c agentctl -n __agentctl_is_run_option -l pool -x -d 'Take a slot of this pool'
 complete -c agentctl -n __agentctl_is_run_option -l max -x -d 'Slots of the pool'
@@ -146,6 +151,11 @@ complete -c agentctl -n '__agentctl_is apply' -l agent -x -d 'Agent that must ha
 complete -c agentctl -n '__agentctl_is apply' -l work-item -x -d 'Work item that it must be for'
 complete -c agentctl -n '__agentctl_is apply' -l wait -d 'Return when all are healthy or one has failed'
 complete -c agentctl -n '__agentctl_is apply' -l no-wait -d 'Return when they have been started'
+complete -c agentctl -n '__agentctl_is context' -s p -l project -x -d 'The project of the agent'
+complete -c agentctl -n '__agentctl_is context' -l format -x -a 'markdown json' -d 'How'
+complete -c agentctl -n '__agentctl_is context' -l max-bytes -x -d 'A short form where the full one is longer'
+complete -c agentctl -n '__agentctl_is hint' -l agent -x -d 'Who the agent is'
+complete -c agentctl -n '__agentctl_is hint' -l work-item -x -d 'What it works on'
 complete -c agentctl -n '__agentctl_is events' -s f -l follow -d 'What happens from now on'
 complete -c agentctl -n '__agentctl_is events adopt' -s p -l project -x -d 'Project'
 complete -c agentctl -n '__agentctl_is events adopt' -l group -x -d 'Group'

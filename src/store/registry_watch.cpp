@@ -25,14 +25,27 @@ int poll_timeout(std::optional<microseconds> left) {
 
 }  // namespace
 
-RegistryWatch::RegistryWatch(const std::string& root) : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-  if (!inotify_) throw system_error("cannot watch", root, errno);
+RegistryWatch::RegistryWatch() : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
+  if (!inotify_) throw system_error("cannot watch files", {}, errno);
+}
+
+void RegistryWatch::add(const std::string& path) {
+  if (::inotify_add_watch(inotify_.get(), path.c_str(), IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR) < 0)
+    throw system_error("cannot watch", path, errno);
+}
+
+RegistryWatch RegistryWatch::of_folder(const std::string& path) {
+  RegistryWatch watch;
+  watch.add(path);
+  return watch;
+}
+
+RegistryWatch::RegistryWatch(const std::string& root) : RegistryWatch() {
   // Every change ends with a rename into one of these, or with the removal of a file.
   for (const char* folder : {"/live", "/ended", "/flows", "/ended-flows"}) {
     const std::string path = root + folder;
     make_directories(path);
-    if (::inotify_add_watch(inotify_.get(), path.c_str(), IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR) < 0)
-      throw system_error("cannot watch", path, errno);
+    add(path);
   }
 }
 

@@ -15,6 +15,9 @@ class RegistryWatch {
   /// `root` is made when it is missing: what is not there cannot be watched.
   explicit RegistryWatch(const std::string& root);
 
+  /// The same of one folder, which must be there: a session's runtime folder.
+  static RegistryWatch of_folder(const std::string& path);
+
   /// True when something may have changed, false at the deadline.
   bool next_change(std::optional<microseconds> timeout);
 
@@ -22,6 +25,9 @@ class RegistryWatch {
   int fd() const { return inotify_.get(); }
 
  private:
+  RegistryWatch();
+  void add(const std::string& path);
+
   Fd inotify_;
 };
 

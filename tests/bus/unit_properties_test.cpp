@@ -156,5 +156,28 @@ TEST(UnitProperties, AreShownAsSystemctlShowsThem) {
   EXPECT_EQ(to_text({"ExecStart", ExecLine{{"/bin/echo", "it's", "$x"}}}), "ExecStart=/bin/echo 'it'\\''s' '$x'");
 }
 
+TEST(UnitProperties, LimitsAndSandboxAreSystemds) {
+  UnitSpec spec = service();
+  spec.limits = {.memory_max = 1024, .tasks_max = 5, .cpu_quota = 150};
+  expect_properties(unit_properties(spec, ManagerScope::system),
+                    common() + of_a_service() +
+                        Properties{{"LogRateLimitIntervalUSec", std::uint64_t{1}},
+                                   {"LogRateLimitBurst", std::uint32_t{1'000'000'000}},
+                                   {"MemoryMax", std::uint64_t{1024}},
+                                   {"TasksMax", std::uint64_t{5}},
+                                   {"CPUQuotaPerSecUSec", std::uint64_t{1'500'000}}});
+  spec.limits = {};
+  spec.sandbox = {.private_tmp = true, .protect_home = true, .read_only_system = true, .no_network = true};
+  spec.runtime_dir = "/run/folder";
+  expect_properties(unit_properties(spec, ManagerScope::user),
+                    common() + of_a_service() +
+                        Properties{{"PrivateUsers", true},
+                                   {"PrivateTmp", true},
+                                   {"ProtectHome", std::string("read-only")},
+                                   {"ProtectSystem", std::string("full")},
+                                   {"PrivateNetwork", true},
+                                   {"ReadWritePaths", std::vector<std::string>{"/run/folder"}}});
+}
+
 }  // namespace
 }  // namespace agentctl

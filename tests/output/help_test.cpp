@@ -23,8 +23,9 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",    "list", "status", "why",    "logs", "stop",  "cancel", "wait",  "kill",      "restart",
-                  "extend", "flow", "apply",  "events", "port", "adopt", "rm",     "prune", "reconcile", "doctor"};
+const Words verbs{"run",  "list",    "status", "why",   "logs",      "stop",    "cancel", "wait",
+                  "kill", "restart", "extend", "flow",  "apply",     "context", "hint",   "events",
+                  "port", "adopt",   "rm",     "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -52,6 +53,8 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   extend      give a session more time
   flow        sessions that follow one another
   apply       start the services that a file describes
+  context     what runs for a project, for an agent's prompt
+  hint        how to have services started, for an agent's prompt
   events      what happens to sessions, as it happens
   port        who holds a port, and who listens on it
   adopt       make a session of a process that runs already

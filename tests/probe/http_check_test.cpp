@@ -68,22 +68,18 @@ std::string error_of(const std::string& answer, int expected = 0,
   return HttpCheck(check)().error;
 }
 
-// No process of this one's control group, as far as the check can know outside of a unit; that it asks is what a
-// success comes to here.
-constexpr const char* not_ours = "port ";
-
 TEST(HttpCheck, ComparesTheStatusAndFollowsNoRedirect) {
   EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 204), "http status 200 (expected 204)");
   EXPECT_THAT(error_of("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"),
               "http status 302 (expected 2xx)");
-  EXPECT_THAT(error_of("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500), StartsWith(not_ours));
-  EXPECT_THAT(error_of("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 204 None\r\n\r\n", 204), StartsWith(not_ours));
+  EXPECT_THAT(error_of("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n", 500), "");
+  EXPECT_THAT(error_of("HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 204 None\r\n\r\n", 204), "");
 }
 
 TEST(HttpCheck, ABodyWithoutEndHoldsNothingUp) {
   const auto began = steady_clock::now();
-  EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"), StartsWith(not_ours));
-  EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\n\r\n" + std::string(200'000, 'x')), StartsWith(not_ours));
+  EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"), "");
+  EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\n\r\n" + std::string(200'000, 'x')), "");
   EXPECT_LT(steady_clock::now() - began, std::chrono::seconds(5)) << "that of one check alone";
 }
 

@@ -1,0 +1,22 @@
+#include "cli/command_line.hpp"
+#include "cli/print.hpp"
+#include "cli/verb.hpp"
+#include "domain/prompt_context.hpp"
+#include "store/configuration_file.hpp"
+
+namespace agentctl {
+
+int cmd_hint(Invocation& invocation) {
+  CommandLine line(invocation, "hint", "[--agent AGENT] [--work-item ITEM]",
+                   "Prints what an agent must know to have services started, for its prompt.",
+                   {"agentctl hint", "agentctl hint --agent ripley --work-item W-1"});
+  std::string agent;
+  std::string work_item;
+  line.app().add_option("--agent", agent, "who the agent is, for `apply --agent`")->type_name("AGENT");
+  line.app().add_option("--work-item", work_item, "what it works on, for `apply --work-item`")->type_name("ITEM");
+  line.parse();
+  print(service_hint(read_configuration(invocation.context().configuration_files).services, agent, work_item));
+  return 0;
+}
+
+}  // namespace agentctl
