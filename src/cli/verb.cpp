@@ -19,6 +19,7 @@ const std::vector<Verb>& verbs() {
       {"apply", "start the services that a file describes", cmd_apply},
       {"events", "what happens to sessions, as it happens", cmd_events},
       {"port", "who holds a port, and who listens on it", cmd_port},
+      {"serve", "the sessions over HTTP, and a page that shows them", cmd_serve},
       {"adopt", "make a session of a process that runs already", cmd_adopt},
       {"rm", "forget ended sessions by name", cmd_rm},
       {"prune", "forget all that ended long ago", cmd_prune},

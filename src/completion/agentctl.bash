@@ -47,6 +47,7 @@ _agentctl() {
         flow) flags='-a --all --wait --check --stop' valued='--reason --timeout' ;;
         apply) flags='--check --wait --no-wait' valued='--require-git-workdir -p --project --agent --work-item' ;;
         events) flags='-f --follow' valued='-p --project --group' ;;
+        serve) flags='--token --i-know' valued='--listen --socket --idle' ;;
         adopt) valued='-n --name -p --project --group --agent --work-item --ttl --stop-timeout --on-end' ;;
         restart) valued='-e --env' ;;
         prune) valued='--older-than' ;;

@@ -23,8 +23,9 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",    "list", "status", "why",    "logs", "stop",  "cancel", "wait",  "kill",      "restart",
-                  "extend", "flow", "apply",  "events", "port", "adopt", "rm",     "prune", "reconcile", "doctor"};
+const Words verbs{"run",  "list",  "status",  "why",    "logs",  "stop",      "cancel",
+                  "wait", "kill",  "restart", "extend", "flow",  "apply",     "events",
+                  "port", "serve", "adopt",   "rm",     "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -54,6 +55,7 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   apply       start the services that a file describes
   events      what happens to sessions, as it happens
   port        who holds a port, and who listens on it
+  serve       the sessions over HTTP, and a page that shows them
   adopt       make a session of a process that runs already
   rm          forget ended sessions by name
   prune       forget all that ended long ago

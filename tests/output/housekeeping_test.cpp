@@ -153,13 +153,12 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
   add_ended(record_of("old"), State::exited, "exited with status 0", 0);
   EXPECT_THAT(agentctl({"__complete", "live"}), ended_with(0, "web\n", ""));
   EXPECT_THAT(agentctl({"__complete", "ended"}), ended_with(0, "old\n", ""));
-  EXPECT_THAT(
-      agentctl({"__complete", "verbs"}),
-      ended_with(
-          0,
-          "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\napply\nevents\nport\nadopt\nrm\n"
-          "prune\nreconcile\ndoctor\n",
-          ""));
+  EXPECT_THAT(agentctl({"__complete", "verbs"}),
+              ended_with(0,
+                         "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\napply\nevents"
+                         "\nport\nserve\nadopt\nrm\n"
+                         "prune\nreconcile\ndoctor\n",
+                         ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));
   EXPECT_THAT(agentctl({"__complete", "rubbish"}), ended_with(0, "", ""));
 }

@@ -1,0 +1,66 @@
+#include "http/managed.hpp"
+
+#include <gmock/gmock.h>
+
+#include <boost/json.hpp>
+
+#include "support/sample_records.hpp"
+
+namespace agentctl {
+namespace {
+
+namespace json = boost::json;
+
+Session sample(const std::string& name = "web") {
+  Record record = sample_record(name);
+  record.request.command = {"npm", "run", "dev"};
+  record.request.project = "shop";
+  record.request.agent = "dev";
+  record.request.work_item = "W-1";
+  record.request.ports = {3000};
+  record.request.env_keys = {"SECRET="};
+  Session session = make_session(record, {.unit = Activity::active}, std::nullopt);
+  session.pid = 4711;
+  session.started_at = sample_time(1);
+  session.expires_at = sample_time(61);
+  return session;
+}
+
+TEST(ManagedItem, HasEveryFieldAndNoEnvironment) {
+  const json::value item = json::parse(managed_item(sample()));
+  std::vector<std::string> keys;
+  for (const auto& member : item.as_object()) keys.emplace_back(member.key());
+  EXPECT_THAT(keys, testing::ElementsAre("name", "pid", "alive", "healthy", "owner_agent", "owner_wi", "owner_project",
+                                         "attrs", "ports", "started_at", "ttl_expires_at", "last_health_at", "log_path",
+                                         "cmd", "args", "cwd", "healthcheck"));
+  EXPECT_EQ(item.at("name"), "web");
+  EXPECT_EQ(item.at("pid"), 4711);
+  EXPECT_EQ(item.at("owner_agent"), "dev");
+  EXPECT_EQ(item.at("owner_wi"), "W-1");
+  EXPECT_EQ(item.at("owner_project"), "shop");
+  EXPECT_EQ(item.at("ports"), json::parse("[3000]"));
+  EXPECT_EQ(item.at("started_at"), 1'800'000'001'000);
+  EXPECT_EQ(item.at("ttl_expires_at"), 1'800'000'061'000);
+  EXPECT_EQ(item.at("cmd"), "npm");
+  EXPECT_EQ(item.at("args"), json::parse(R"(["run","dev"])"));
+  EXPECT_EQ(item.at("cwd"), "/");
+}
+
+TEST(ManagedItem, IsAliveWhenItIs) {
+  Session session = sample();
+  EXPECT_EQ(json::parse(managed_item(session)).at("alive"), true);
+  session.state = State::restarting;
+  EXPECT_EQ(json::parse(managed_item(session)).at("alive"), false);
+  session.state = State::running;
+  session.pid.reset();
+  EXPECT_EQ(json::parse(managed_item(session)).at("alive"), false);
+}
+
+TEST(Managed, IsNoneWithoutAHealthCheckOrThatHasEnded) {
+  EXPECT_FALSE(is_managed(sample()));
+  EXPECT_FALSE(is_managed(make_session(sample_record(), {}, std::nullopt)));
+  EXPECT_EQ(managed_items({sample("b"), sample("a")}), "[]");
+}
+
+}  // namespace
+}  // namespace agentctl
