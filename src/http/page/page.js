@@ -128,7 +128,7 @@ function portsCell(session) {
 }
 
 function attrsCell(session) {
-  const cell = element("td", { className: "attrs optional" });
+  const cell = element("td", { className: "attrs" });
   for (const [key, value] of Object.entries({ ...session.labels, ...session.attrs })) {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     cell.append(element("div", { title: clip(text, 1000) }, element("b", {}, key), " " + clip(text, 40)));
@@ -136,9 +136,16 @@ function attrsCell(session) {
   return cell;
 }
 
+// Where there is no room for columns, the label stands before the number.
+function numberCell(label, text) {
+  const cell = element("td", { className: "right number" }, ...(text ? [text] : []));
+  cell.dataset.label = label;
+  return cell;
+}
+
 // Those whose text is the time's are written anew each second.
-function timeCell(text, soon) {
-  const cell = element("td", { className: "right number" });
+function timeCell(label, text, soon) {
+  const cell = numberCell(label, "");
   cell.update = () => {
     cell.textContent = text();
     cell.classList.toggle("soon", Boolean(soon && soon()));
@@ -149,13 +156,13 @@ function timeCell(text, soon) {
 
 function upCell(session) {
   const start = Date.parse(session.started_at);
-  return timeCell(() => (session.started_at ? span(((Date.parse(session.ended_at) || Date.now()) - start) / 1000) : ""));
+  return timeCell("up", () => (session.started_at ? span(((Date.parse(session.ended_at) || Date.now()) - start) / 1000) : ""));
 }
 
 function leftCell(session) {
   const left = () => (Date.parse(session.expires_at) - Date.now()) / 1000;
   const limited = session.expires_at && !terminal.has(session.state);
-  return timeCell(() => (limited ? span(left()) : ""), () => limited && left() < 300);
+  return timeCell("left", () => (limited ? span(left()) : ""), () => limited && left() < 300);
 }
 
 function button(text, session, act) {
@@ -175,12 +182,10 @@ function row(session) {
   if (detached && session.state !== "queued") actions.append(button(live ? "Restart" : "Start again", session, restart));
   if (live) actions.append(button("Stop", session, stop));
   return element("tr", {}, nameCell(session), stateCell(session), portsCell(session), attrsCell(session),
-    element("td", { className: "right number optional" }, cpu(session.usage.cpu_ns)),
-    element("td", { className: "right number" }, bytes(session.usage.memory_bytes)),
-    upCell(session), leftCell(session), actions);
+    numberCell("CPU", cpu(session.usage.cpu_ns)), numberCell("memory", bytes(session.usage.memory_bytes)), upCell(session), leftCell(session), actions);
 }
 
-const columns = [["Name"], ["State"], ["Ports"], ["Attributes", "optional"], ["CPU", "right optional"],
+const columns = [["Name"], ["State"], ["Ports"], ["Attributes"], ["CPU", "right"],
   ["Memory", "right"], ["Uptime", "right"], ["Time left", "right"], ["Actions", "right"]];
 
 function group(project, members) {
