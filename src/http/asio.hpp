@@ -19,7 +19,6 @@ class EventHub;
 
 /// What all connections of a server share. Everything runs in one thread.
 struct Loop {
-  asio::io_context io{1};
   Backend backend{};
   std::string token{};  ///< asked for on TCP
   EventHub* events = nullptr;
@@ -27,6 +26,7 @@ struct Loop {
   std::size_t streams = 0;
   std::size_t children = 0;
   std::function<void()> when_less{};  ///< called when one of these has ended
+  asio::io_context io{1};  ///< the last, so the first to go: its handlers hold connections, which use the rest
 };
 
 inline constexpr std::size_t most_connections = 1000;

@@ -23,33 +23,38 @@ json::value milliseconds(const std::optional<TimePoint>& time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time->time_since_epoch()).count();
 }
 
-// When it was last found healthy, in milliseconds.
-json::value last_health_at(const json::object& view) {
-  const json::value& health = field(view, "health");
-  if (!health.is_object()) return nullptr;
-  const json::value& healthy_at = field(health.get_object(), "last_healthy_at");
-  const json::value& checked_at = field(health.get_object(), "last_checked_at");
-  const json::value& at = healthy_at.is_string() || field(view, "healthy") != true ? healthy_at : checked_at;
-  if (!at.is_string()) return nullptr;
-  const json::string& text = at.get_string();
-  return milliseconds(parse_rfc3339({text.data(), text.size()}));
+// When it was last found healthy, as far as that is known.
+json::value last_health_at(const Session& session) {
+  if (!session.health || !session.health->note.healthy || !session.health->note.error.empty()) return nullptr;
+  return milliseconds(session.health->checked_at);
 }
 
-// What was asked for, without what came of it.
-json::value health_check(const json::object& view) {
-  const json::value& health = field(view, "health");
-  if (!health.is_object()) return nullptr;
-  json::object check;
-  for (const auto& [key, value] : health.get_object())
-    if (!key.starts_with("last_")) check[key] = value;
-  return check;
+double seconds(microseconds span) { return static_cast<double>(span.count()) / 1e6; }
+
+// In the words of a services file.
+json::value health_check(const std::optional<HealthCheck>& check) {
+  if (!check) return nullptr;
+  json::object object{{"type", to_string(check->kind)}};
+  const bool is_command = check->kind == HealthKind::command;
+  const char* target = check->kind == HealthKind::http ? "url" : is_command ? "cmd" : "target";
+  if (!check->target.empty()) object[target] = to_valid_utf8(check->target);
+  if (check->expect_status != 0) object["expect_status"] = check->expect_status;
+  if (is_command) {
+    object["shell"] = check->shell;
+    json::array& arguments = object["args"].emplace_array();
+    for (const std::string& argument : check->args) arguments.emplace_back(to_valid_utf8(argument));
+    if (!check->expect_regex.empty()) object["expect_regex"] = to_valid_utf8(check->expect_regex);
+  }
+  object["timeout_s"] = seconds(check->timeout);
+  if (check->interval) object["interval_s"] = seconds(*check->interval);
+  return object;
 }
 
 }  // namespace
 
 bool is_managed(const Session& session) {
   return !is_terminal(session.state) && session.record.request.kind == SessionKind::service &&
-         !field(view_of(session), "health").is_null();
+         session.record.request.health.has_value();
 }
 
 std::string managed_item(const Session& session) {
@@ -62,7 +67,7 @@ std::string managed_item(const Session& session) {
   item["pid"] = field(view, "pid");
   item["alive"] = session.pid.has_value() && (session.state == State::starting || session.state == State::running ||
                                               session.state == State::stopping);
-  item["healthy"] = field(view, "healthy") == true;
+  item["healthy"] = session.healthy.value_or(false);
   item["owner_agent"] = field(view, "agent");
   item["owner_wi"] = field(view, "work_item");
   item["owner_project"] = field(view, "project");
@@ -70,7 +75,7 @@ std::string managed_item(const Session& session) {
   item["ports"] = field(view, "ports");
   item["started_at"] = milliseconds(session.started_at);
   item["ttl_expires_at"] = milliseconds(session.expires_at);
-  item["last_health_at"] = last_health_at(view);
+  item["last_health_at"] = last_health_at(session);
   // The output is in the journal; a file there is only where one was asked for.
   item["log_path"] = nullptr;
   if (!request.stdout_file.empty()) item["log_path"] = to_valid_utf8(request.stdout_file);
@@ -78,7 +83,7 @@ std::string managed_item(const Session& session) {
   if (!arguments.empty()) arguments.erase(arguments.begin());
   item["args"] = std::move(arguments);
   item["cwd"] = field(view, "cwd");
-  item["healthcheck"] = health_check(view);
+  item["healthcheck"] = health_check(request.health);
   return json::serialize(item);
 }
 

@@ -77,6 +77,11 @@ std::string metrics_text(const std::vector<Session>& sessions) {
   return states(sessions) +
          family(sessions, "agentctl_session_up", "gauge", "Whether the session is running.",
                 [](const Session& session) { return session.state == State::running ? "1" : "0"; }) +
+         family(sessions, "agentctl_session_healthy", "gauge", "Whether its health check succeeds, where it has one.",
+                [](const Session& session) {
+                  if (!session.healthy) return "";
+                  return *session.healthy ? "1" : "0";
+                }) +
          family(sessions, "agentctl_session_start_time_seconds", "gauge", "When the session's command was started.",
                 [](const Session& session) {
                   if (!session.started_at) return std::string();

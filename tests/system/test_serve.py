@@ -239,6 +239,56 @@ def test_an_unchanged_list_is_not_sent_again(user_server):
     assert user_server.get("/api/managed-processes", **{"If-None-Match": '"other"'}).status == 200
 
 
+LISTENER = ("import http.server,os,sys,time\nopen(sys.argv[1], 'a').close()\n"
+            "while not os.path.exists(sys.argv[2]): time.sleep(0.05)\n"
+            "http.server.HTTPServer(('127.0.0.1', 3999), http.server.SimpleHTTPRequestHandler).serve_forever()")
+
+
+def test_managed_processes_are_listed_restarted_and_killed(server, folder):
+    """Those are sessions with a health check; this one's begins to succeed when the file GO is there."""
+    agentctl, go = server.agentctl, f"{folder}/go"
+    open(go, "w").close()
+    command = ("python3", "-c", LISTENER, f"{folder}/begun", go)
+    agentctl.run("web", *command, options=["-p", "shop", "--agent", "dev", "--work-item", "W-1", "--port", "3999", "--ttl", "1h",
+                                           "-e", "SECRET=hidden", "--ready", "http://127.0.0.1:3999/"], cwd=folder)
+    agentctl.run("plain", "sleep", "1000", options=["-p", "other"])
+    listed = server.get("/api/managed-processes")
+    (item,) = listed.json()["items"]
+    status = agentctl.status("web")
+    assert list(item) == ["name", "pid", "alive", "healthy", "owner_agent", "owner_wi", "owner_project", "attrs", "ports", "started_at",
+                          "ttl_expires_at", "last_health_at", "log_path", "cmd", "args", "cwd", "healthcheck"]
+    assert (item["name"], item["pid"], item["alive"], item["healthy"]) == ("web", status["pid"], True, True)
+    assert (item["owner_agent"], item["owner_wi"], item["owner_project"], item["ports"]) == ("dev", "W-1", "shop", [3999])
+    assert 3590_000 < item["ttl_expires_at"] - item["started_at"] <= 3600_000 and item["last_health_at"] >= item["started_at"]
+    assert item["cmd"] == "python3" and item["args"] == list(command[1:]) and item["cwd"] == folder
+    assert item["healthcheck"]["type"] == "http" and item["healthcheck"]["url"] == "http://127.0.0.1:3999/"
+    assert b"hidden" not in listed.body and b"SECRET" not in listed.body
+    tag = listed.headers["ETag"]
+    assert server.get("/api/managed-processes", **{"If-None-Match": tag}).status == 304
+    assert server.get("/api/managed-processes/by-name/web").json()["pid"] == item["pid"]
+    assert server.get("/api/managed-processes?project=shop").json()["items"] != [] == server.get("/api/managed-processes?project=other").json()["items"]
+    assert server.get("/api/managed-processes/by-name/plain").status == 404
+
+    os.remove(go)  # restarted, it does not become healthy before GO is there again
+    answer = server.post("/api/managed-processes/restart", {"name": "web"})
+    assert answer.status == 200, answer
+    restarted = answer.json()
+    assert (restarted["ok"], restarted["name"], restarted["log_path"]) == (True, "web", None) and restarted["started_at"] > item["started_at"]
+    assert restarted["pid"] not in (None, item["pid"]) and is_alive(restarted["pid"]) and not is_alive(item["pid"])
+    now = server.get("/api/managed-processes/by-name/web").json()
+    assert (now["pid"], now["alive"], now["healthy"]) == (restarted["pid"], True, False)
+    assert server.get("/api/managed-processes", **{"If-None-Match": tag}).status == 200
+    open(go, "w").close()
+    eventually(lambda: server.get("/api/managed-processes/by-name/web").json()["healthy"], 10)
+
+    stream = server.stream("/api/managed-processes/log-stream/web?tail=10")
+    killed = server.post("/api/managed-processes/kill", {"name": "web"}).json()
+    assert killed == {"ok": True, "name": "web", "killed_pid": restarted["pid"], "killed": True} and not is_alive(restarted["pid"])
+    stream.text_until_done()
+    assert server.get("/api/managed-processes").json()["items"] == []
+    assert server.post("/api/managed-processes/kill", {"name": "web"}).status == 404
+
+
 def test_every_answer_has_the_security_headers(user_server):
     for target in ("/", "/page.js", "/page.css", "/api/sessions", "/metrics", "/nix", "/api/sessions?x"):
         headers = user_server.get(target).headers
@@ -487,7 +537,7 @@ def test_what_a_dead_server_left_is_replaced(user_agentctl):
 def test_the_shipped_units_start_it_for_a_client_and_it_ends_when_idle(agentctl, folder):
     agentctl.systemctl("daemon-reload")
     assert agentctl.systemctl("is-enabled", "agentctl_http.socket").out == "disabled\n"
-    agentctl.run("web", "sleep", "1000", options=["--ttl", "1h"], cwd=folder)
+    agentctl.run("web", "sleep", "1000", options=["--ttl", "1h", "--port", "3998"], cwd=folder)
     assert agentctl.systemctl("start", "agentctl_http.socket").status == 0
     try:
         path = socket_of(agentctl)
