@@ -30,16 +30,17 @@ void require_log(const Session& session) {
 /// Holds the last lines back until it is known which are the last, and what is missing between them.
 class LastLines {
  public:
-  explicit LastLines(std::size_t limit) : limit_(limit) {}
+  explicit LastLines(const LogOptions& options)
+      : limit_(options.lines.value_or(SIZE_MAX)), bytes_limit_(options.bytes) {}
 
   void add(const LogItem& item) {
     const auto* line = std::get_if<LogLine>(&item);
     if (limit_ == 0 || (line == nullptr && kept_.empty())) return;
     kept_.push_back({item, line != nullptr ? std::string(line->text) : ""});
-    if (line == nullptr || ++lines_ <= limit_) return;
-    do kept_.pop_front();
-    while (std::holds_alternative<LogGap>(kept_.front().item));
-    --lines_;
+    if (line == nullptr) return;
+    ++lines_;
+    bytes_ += size_of(kept_.back());
+    while (lines_ > limit_ || (bytes_limit_ && bytes_ - size_of(kept_.front()) >= *bytes_limit_)) drop_first();
   }
 
   void give(const LogSink& sink) {
@@ -55,8 +56,20 @@ class LastLines {
     LogItem item;
     std::string text;
   };
+
+  static std::size_t size_of(const Kept& kept) { return kept.text.size() + 1; }
+
+  void drop_first() {
+    bytes_ -= size_of(kept_.front());
+    do kept_.pop_front();
+    while (std::holds_alternative<LogGap>(kept_.front().item));
+    --lines_;
+  }
+
   std::size_t limit_;
+  std::optional<std::size_t> bytes_limit_;
   std::size_t lines_ = 0;
+  std::size_t bytes_ = 0;
   std::deque<Kept> kept_;
 };
 
@@ -74,22 +87,25 @@ class LogFollower {
       : context_(context),
         session_(session),
         sink_(only(options.stream, sink)),
-        reader_(options.lines || options.since ? LogLineReader::Start::anywhere : LogLineReader::Start::beginning),
+        reader_(options.lines || options.bytes || options.since ? LogLineReader::Start::anywhere
+                                                                : LogLineReader::Start::beginning),
         source_(context.log.open(session.record.id, session.record.unit, context.scope)) {
     // One line more than is shown: an entry can begin in the middle of the first of them.
     if (options.since)
       source_->seek(*options.since);
     else if (options.lines)
       source_->seek_last(*options.lines + (*options.lines < SIZE_MAX ? 1 : 0), options.stream);
+    else if (options.bytes)
+      source_->seek_last_bytes(*options.bytes);
   }
 
   /// All that is stored now, or with `lines` the last of it.
   void replay(const LogOptions& options) {
-    if (!options.lines) {
+    if (!options.lines && !options.bytes) {
       read_stored(sink_);
       return;
     }
-    LastLines last(*options.lines);
+    LastLines last(options);
     read_stored(only(options.stream, [&](const LogItem& item) { last.add(item); }));
     last.give(sink_);
   }
@@ -109,14 +125,14 @@ class LogFollower {
   }
 
   /// What the journal still has after the host is gone.
-  void drain(const LogOptions& options) { replay(std::exchange(first_, false) ? options : LogOptions{}); }
+  void drain(const LogOptions& options) { replay_more(options); }
 
  private:
   ControlClient::Stop follow_live(const LogOptions& options) {
     auto client = ControlClient::connect(context_.runtime.folder(session_.record.id));
     if (!client) return ControlClient::Stop::end;
     const control::Following from = client->follow();
-    catch_up(from, std::exchange(first_, false) ? options : LogOptions{});
+    catch_up(from, options);
     while (const auto event = client->next(forever)) {
       if (const auto* stop = std::get_if<ControlClient::Stop>(&*event)) return *stop;
       reader_.read(std::get<LogOutput>(*event), sink_);
@@ -128,9 +144,16 @@ class LogFollower {
     while (const auto entry = source_->next()) reader_.read(*entry, sink);
   }
 
+  // With the options the first time, then whatever has come since.
+  void replay_more(const LogOptions& options) {
+    const bool first = std::exchange(first_, false);
+    replay(first ? options : LogOptions{});
+    if (first && options.when_replayed) options.when_replayed();
+  }
+
   // Up to where the live output begins. What the host has sent to journald may not be stored yet.
   void catch_up(const control::Following& from, const LogOptions& options) {
-    replay(options);
+    replay_more(options);
     const auto deadline = Clock::now() + journal_delay;
     const bool nothing_before = from.position == LogPosition{};
     while (!nothing_before && !(reader_.invocation() == from.invocation && reader_.has(from.position))) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "app/context.hpp"
@@ -9,9 +10,11 @@
 namespace agentctl {
 
 struct LogOptions {
-  std::optional<std::size_t> lines;  ///< only the last so many
-  std::optional<TimePoint> since;
-  std::optional<OutputStream> stream;
+  std::optional<std::size_t> lines{};  ///< only the last so many
+  std::optional<std::size_t> bytes{};  ///< only the last lines that have so many together, the first perhaps not whole
+  std::optional<TimePoint> since{};
+  std::optional<OutputStream> stream{};
+  std::function<void()> when_replayed{};  ///< follow_log(): called when what was stored has been given
 };
 
 /// Gives what a session has printed so far, line by line.

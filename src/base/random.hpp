@@ -9,4 +9,7 @@ namespace agentctl {
 /// never be taken for a number, and never for an option.
 std::string random_id(std::size_t length);
 
+/// So many random bytes in hexadecimal digits: for what must not be guessed.
+std::string random_hex(std::size_t bytes);
+
 }  // namespace agentctl

@@ -61,6 +61,13 @@ std::string nearest_verb(const std::string& word) {
   return {};
 }
 
+// Those that no person calls.
+int (*internal_verb(const std::string& name))(Invocation&) {
+  if (name == "__complete") return cmd_complete;
+  if (name == "__log-stream") return cmd_log_stream;
+  return nullptr;
+}
+
 int run_verb(std::vector<std::string> words, GlobalOptions& globals) {
   auto word = words.begin();
   while (word != words.end() && take_global(*word, globals)) ++word;
@@ -79,7 +86,7 @@ int run_verb(std::vector<std::string> words, GlobalOptions& globals) {
   }
   const auto& table = verbs();
   const auto verb = std::find_if(table.begin(), table.end(), [&](const Verb& row) { return row.name == name; });
-  const auto run = verb != table.end() ? verb->run : name == "__complete" ? cmd_complete : nullptr;
+  const auto run = verb != table.end() ? verb->run : internal_verb(name);
   if (run == nullptr) {
     if (name.starts_with('-')) throw usage_error("", "unknown option '" + to_printable(name) + "'");
     const std::string nearest = nearest_verb(name);

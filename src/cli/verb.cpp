@@ -21,6 +21,7 @@ const std::vector<Verb>& verbs() {
       {"hint", "how to have services started, for an agent's prompt", cmd_hint},
       {"events", "what happens to sessions, as it happens", cmd_events},
       {"port", "who holds a port, and who listens on it", cmd_port},
+      {"serve", "the sessions over HTTP, and a page that shows them", cmd_serve},
       {"adopt", "make a session of a process that runs already", cmd_adopt},
       {"rm", "forget ended sessions by name", cmd_rm},
       {"prune", "forget all that ended long ago", cmd_prune},

@@ -38,6 +38,8 @@ int cmd_rm(Invocation& invocation);
 int cmd_prune(Invocation& invocation);
 int cmd_reconcile(Invocation& invocation);
 int cmd_doctor(Invocation& invocation);
+int cmd_serve(Invocation& invocation);
 int cmd_complete(Invocation& invocation);
+int cmd_log_stream(Invocation& invocation);
 
 }  // namespace agentctl

@@ -49,6 +49,7 @@ _agentctl() {
         context) valued='-p --project --format --max-bytes' ;;
         hint) valued='--agent --work-item' ;;
         events) flags='-f --follow' valued='-p --project --group' ;;
+        serve) flags='--token --i-know' valued='--listen --socket --idle' ;;
         adopt) valued='-n --name -p --project --group --agent --work-item --ttl --stop-timeout --on-end' ;;
         restart) valued='-e --env' ;;
         prune) valued='--older-than' ;;

@@ -21,6 +21,8 @@ class LogSource {
   /// To the entry from where on at least so many lines (of one stream, if given) follow; to the first when there are
   /// fewer.
   virtual void seek_last(std::size_t lines, std::optional<OutputStream> stream) = 0;
+  /// To the entry from where on at least so many bytes follow; to the first when there are fewer.
+  virtual void seek_last_bytes(std::size_t bytes) = 0;
   /// The next entry; nothing when there is none yet.
   virtual std::optional<LogEntry> next() = 0;
   /// Waits until there may be more. False at the deadline.

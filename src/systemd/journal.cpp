@@ -54,17 +54,11 @@ class JournalSource : public LogSource {
   }
 
   void seek_last(std::size_t lines, std::optional<OutputStream> stream) override {
-    check(::sd_journal_seek_tail(journal_.get()));
-    // sd_journal_next() after a bare seek to the tail gives the last entry again.
-    if (lines == 0) check(::sd_journal_previous(journal_.get()));
-    for (std::size_t found = 0; found < lines;) {
-      if (check(::sd_journal_previous(journal_.get())) == 0) {
-        check(::sd_journal_seek_head(journal_.get()));
-        return;
-      }
-      if (const auto entry = current()) found += count_lines(*entry, stream);
-      at_entry_ = found >= lines;
-    }
+    seek_back(lines, [&](const LogEntry& entry) { return count_lines(entry, stream); });
+  }
+
+  void seek_last_bytes(std::size_t bytes) override {
+    seek_back(bytes, [](const LogEntry& entry) { return entry.kind == LogEntryKind::output ? entry.text.size() : 0; });
   }
 
   std::optional<LogEntry> next() override {
@@ -80,6 +74,22 @@ class JournalSource : public LogSource {
   }
 
  private:
+  // To where the entries that follow count to so much.
+  template <class Count>
+  void seek_back(std::size_t wanted, Count count) {
+    check(::sd_journal_seek_tail(journal_.get()));
+    // sd_journal_next() after a bare seek to the tail gives the last entry again.
+    if (wanted == 0) check(::sd_journal_previous(journal_.get()));
+    for (std::size_t found = 0; found < wanted;) {
+      if (check(::sd_journal_previous(journal_.get())) == 0) {
+        check(::sd_journal_seek_head(journal_.get()));
+        return;
+      }
+      if (const auto entry = current()) found += count(*entry);
+      at_entry_ = found >= wanted;
+    }
+  }
+
   void match(const std::string& field) { check(::sd_journal_add_match(journal_.get(), field.data(), field.size())); }
 
   // One by one: most of an entry's fields are journald's, and a batch's text can be MiB.

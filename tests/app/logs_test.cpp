@@ -140,6 +140,18 @@ TEST_F(ReadLog, GivesTheLastLinesOfWhatCameSinceATime) {
   EXPECT_THAT(read({.lines = 1, .since = sample_time(5), .stream = {}}), ElementsAre("o:2"));
 }
 
+TEST_F(ReadLog, GivesTheLastLinesThatHaveSoManyBytes) {
+  add_ended("web");
+  log.add(id, out, "one\ntwo\n");
+  log.add(id, err, "three\nfo");
+  log.add(id, err, "ur\n");
+  EXPECT_THAT(read({.bytes = 1}), ElementsAre("e:ur"));  // the journal was not read further back
+  EXPECT_THAT(read({.bytes = 5}), ElementsAre("e:four"));
+  EXPECT_THAT(read({.bytes = 6}), ElementsAre("e:three", "e:four"));
+  EXPECT_THAT(read({.bytes = 12}), ElementsAre("o:two", "e:three", "e:four"));
+  EXPECT_THAT(read({.bytes = 1000}), ElementsAre("o:one", "o:two", "e:three", "e:four"));
+}
+
 TEST_F(ReadLog, IsRefusedForAScopeWhoseOutputWasTheTerminals) {
   Record record = sample_record("web");
   record.request.kind = SessionKind::scope;
@@ -164,6 +176,20 @@ TEST_F(FollowLog, OfAnEndedSessionIsItsLog) {
   log.add(id, out, "1\n2\n");
   EXPECT_THAT(follow(), ElementsAre("o:1", "o:2"));
   EXPECT_THAT(follow(last(1)), ElementsAre("o:2"));
+}
+
+TEST_F(FollowLog, SaysOnceWhenWhatWasStoredHasBeenGiven) {
+  const Record record = add_session("web");
+  log.add(id, out, "before\n");
+  engine.meanwhile(record.unit, [&] {
+    log.add(id, out, "after\n");
+    end_session(record, sample_end());
+  });
+  std::vector<std::string> then;
+  LogOptions options;
+  options.when_replayed = [&] { then.push_back(testing::PrintToString(given)); };
+  follow(options);
+  EXPECT_THAT(then, testing::SizeIs(1));
 }
 
 TEST_F(FollowLog, GivesWhatIsStoredWhileTheHostWasNotThereToTalkTo) {

@@ -28,5 +28,12 @@ TEST(RandomId, IsAnotherOneEachTime) {
   EXPECT_EQ(ids.size(), 10'000U);
 }
 
+TEST(RandomHex, HasTwoDigitsForEachByte) {
+  EXPECT_EQ(random_hex(0), "");
+  EXPECT_EQ(random_hex(32).size(), 64U);
+  EXPECT_EQ(random_hex(32).find_first_not_of("0123456789abcdef"), std::string::npos);
+  EXPECT_NE(random_hex(16), random_hex(16));
+}
+
 }  // namespace
 }  // namespace agentctl

@@ -23,9 +23,9 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",  "list",    "status", "why",   "logs",      "stop",    "cancel", "wait",
-                  "kill", "restart", "extend", "flow",  "apply",     "context", "hint",   "events",
-                  "port", "adopt",   "rm",     "prune", "reconcile", "doctor"};
+const Words verbs{"run",  "list",    "status", "why",   "logs",  "stop",    "cancel", "wait",
+                  "kill", "restart", "extend", "flow",  "apply", "context", "hint",   "events",
+                  "port", "serve",   "adopt",  "rm",    "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -57,6 +57,7 @@ constexpr const char* help = R"(Usage: agentctl [--user | --system] [--json] [--
   hint        how to have services started, for an agent's prompt
   events      what happens to sessions, as it happens
   port        who holds a port, and who listens on it
+  serve       the sessions over HTTP, and a page that shows them
   adopt       make a session of a process that runs already
   rm          forget ended sessions by name
   prune       forget all that ended long ago

@@ -156,7 +156,7 @@ TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {
   EXPECT_THAT(agentctl({"__complete", "verbs"}),
               ended_with(0,
                          "run\nlist\nstatus\nwhy\nlogs\nstop\ncancel\nwait\nkill\nrestart\nextend\nflow\napply\ncontext"
-                         "\nhint\nevents\nport\nadopt\nrm\n"
+                         "\nhint\nevents\nport\nserve\nadopt\nrm\n"
                          "prune\nreconcile\ndoctor\n",
                          ""));
   EXPECT_THAT(agentctl({"__complete"}), ended_with(0, "", ""));

@@ -34,6 +34,14 @@ class FakeLogSource : public LogSource {
     }
   }
 
+  void seek_last_bytes(std::size_t bytes) override {
+    next_ = log_.entries.size();
+    for (std::size_t found = 0; found < bytes && next_ > 0;) {
+      --next_;
+      if (log_.entries[next_].session == session_) found += log_.entries[next_].text.size();
+    }
+  }
+
   std::optional<LogEntry> next() override {
     while (next_ < log_.entries.size()) {
       const LogEntry& entry = log_.entries[next_++];

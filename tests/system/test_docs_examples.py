@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-VERBS = ["run", "list", "status", "why", "logs", "stop", "wait", "kill", "restart", "extend", "port", "rm", "prune", "reconcile", "doctor"]
+VERBS = ["run", "list", "status", "why", "logs", "stop", "wait", "kill", "restart", "extend", "port", "serve", "rm", "prune", "reconcile", "doctor"]
 
 # What an example takes for granted.
 PREPARE = {

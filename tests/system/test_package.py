@@ -22,6 +22,8 @@ def test_everything_is_in_its_place():
                     r"(/usr)?/lib/systemd/system/agentctl\.slice", r"/usr/lib/systemd/user/agentctl\.slice",
                     r"(/usr)?/lib/systemd/system/agentctl-reconcile\.(service|timer)",
                     r"/usr/lib/systemd/user/agentctl-reconcile\.(service|timer)",
+                    r"(/usr)?/lib/systemd/system/agentctl_http\.(service|socket)",
+                    r"/usr/lib/systemd/user/agentctl_http\.(service|socket)",
                     r"(/usr)?/lib/systemd/system/agentctl-reconcile@\.service",
                     r"/usr/lib/systemd/user/agentctl-reconcile@\.service", r"/usr/share/man/man5/agentctl-flow\.5\.gz",
                     r"/usr/share/man/man5/agentctl-services\.5\.gz", r"/usr/share/agentctl/services\.schema\.json",
@@ -45,8 +47,8 @@ def test_nothing_of_it_is_setuid_or_writable():
 def test_the_units_are_sound():
     for flag, name in (("--system", "system"), ("--user", "user")):
         files = [file for file in run("dpkg-query", "-L", "agentctl").stdout.splitlines()
-                 if f"/systemd/{name}/" in file and file.endswith((".service", ".timer", ".slice"))]
-        assert len(files) == 4
+                 if f"/systemd/{name}/" in file and file.endswith((".service", ".socket", ".timer", ".slice"))]
+        assert len(files) == 6
         account = Account("tester") if name == "user" else Account("root")
         result = account.run(["systemd-analyze", flag, "verify", *files])
         assert result.status == 0 and "agentctl" not in result.err, result

@@ -1,0 +1,450 @@
+#include "http/connection.hpp"
+
+#include <array>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "http/child_run.hpp"
+#include "http/event_hub.hpp"
+
+namespace agentctl {
+namespace {
+
+namespace http = boost::beast::http;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::uint32_t longest_header = 8u << 10;
+constexpr std::uint64_t longest_body = 64u << 10;
+constexpr std::size_t longest_queue = 1u << 20;  // of events that a client has not taken yet
+constexpr auto request_time = seconds(10);
+constexpr auto idle_time = seconds(30);
+constexpr auto write_time = seconds(30);
+constexpr auto linger_time = seconds(2);
+constexpr auto heartbeat_time = seconds(15);
+constexpr auto early_time = milliseconds(100);
+
+Response busy(const char* what) {
+  Response response = to_response(Problem{.status = 503, .code = "busy", .error = what});
+  response.headers.emplace_back("Retry-After", "1");
+  return response;
+}
+
+std::string text_of(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+// Connection keeps itself alive by the handlers it waits with; all of them are called, with an error, once it has
+// closed its socket, its timers and its child.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Loop& loop, Socket socket, Listening listening)
+      : loop_(loop),
+        socket_(std::move(socket)),
+        listening_(std::move(listening)),
+        deadline_(loop.io),
+        pulse_(loop.io),
+        buffer_(longest_header + longest_body) {
+    ++loop_.connections;
+  }
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+  ~Connection() {
+    --loop_.connections;
+    loop_.when_less();
+  }
+
+  void await_request();
+  void respond(const Response& response, bool keep_alive);
+
+ private:
+  using Parser = http::request_parser<http::string_body>;
+
+  void allow(milliseconds time);
+  void read_head();
+  void read_body();
+  void continue_body();
+  void refuse_unreadable(Failure failure);
+  void handle();
+  std::optional<Response> refusal();
+  std::optional<std::string> only_field(http::field name) const;
+  void act(Answer answer);
+  void start_work(ChildWork work);
+  void look_early(const std::shared_ptr<ChildRun>& run, const std::shared_ptr<ChildWork>& work);
+  void finish_work(const std::shared_ptr<ChildWork>& work, const ChildResult& result);
+  void linger();
+  void discard();
+  void close();
+
+  void start_log(const ChildStream& stream);
+  void start_events(const EventStream& stream);
+  void begin_stream();
+  void pump();
+  void push(std::string_view bytes);
+  void write_queue();
+  void await_hangup();
+  void beat();
+
+  Loop& loop_;
+  Socket socket_;
+  Listening listening_;
+  asio::steady_timer deadline_;
+  asio::steady_timer pulse_;
+  std::size_t deadlines_ = 0;  ///< tells a deadline that came too late to be cancelled
+  bool late_ = false;
+  bool closed_ = false;
+  boost::beast::flat_buffer buffer_;
+  std::optional<Parser> parser_;
+  Request request_;
+  bool keep_alive_ = false;
+  bool head_ = false;
+  std::string wire_;
+  std::array<char, 4096> discarded_{};
+
+  bool streams_ = false;
+  bool ended_ = false;  ///< nothing follows what is in the queue
+  bool writing_ = false;
+  bool reading_ = false;  ///< of the log
+  bool at_event_ = true;  ///< what was sent ends with a whole event
+  std::string queue_;
+  std::shared_ptr<ChildRun> log_;
+  std::optional<std::size_t> member_;  ///< of the event hub
+};
+
+// From now on so long; then whatever is waited for on the socket is given up.
+void Connection::allow(milliseconds time) {
+  late_ = false;
+  deadline_.expires_after(time);
+  deadline_.async_wait([self = shared_from_this(), number = ++deadlines_](Failure failure) {
+    if (failure || number != self->deadlines_ || self->closed_) return;
+    self->late_ = true;
+    self->socket_.cancel(failure);
+  });
+}
+
+void Connection::await_request() {
+  if (buffer_.size() > 0) {
+    read_head();
+    return;
+  }
+  allow(idle_time);
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](Failure failure) {
+    if (failure) {
+      self->close();
+    } else {
+      self->read_head();
+    }
+  });
+}
+
+void Connection::read_head() {
+  parser_.emplace();
+  parser_->header_limit(longest_header);
+  parser_->body_limit(longest_body);
+  allow(request_time);
+  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](Failure failure, std::size_t) {
+    if (failure) {
+      self->refuse_unreadable(failure);
+    } else if (self->parser_->is_done()) {
+      self->handle();
+    } else if (boost::beast::iequals(self->parser_->get()[http::field::expect], "100-continue")) {
+      self->continue_body();
+    } else {
+      self->read_body();
+    }
+  });
+}
+
+void Connection::continue_body() {
+  wire_ = "HTTP/1.1 100 Continue\r\n\r\n";
+  asio::async_write(socket_, asio::buffer(wire_), [self = shared_from_this()](Failure failure, std::size_t) {
+    if (failure) {
+      self->close();
+    } else {
+      self->read_body();
+    }
+  });
+}
+
+void Connection::read_body() {
+  http::async_read(socket_, buffer_, *parser_, [self = shared_from_this()](Failure failure, std::size_t) {
+    if (failure) {
+      self->refuse_unreadable(failure);
+    } else {
+      self->handle();
+    }
+  });
+}
+
+void Connection::refuse_unreadable(Failure failure) {
+  if (late_) {
+    respond(to_response(Problem{.status = 408, .code = "request-timeout", .error = "the request took too long"}),
+            false);
+  } else if (failure == http::error::body_limit) {
+    respond(to_response(Problem{.status = 413, .code = "body-too-large", .error = "the body is over 64 KiB"}), false);
+  } else if (failure == http::error::header_limit || failure == http::error::buffer_overflow) {
+    respond(to_response(Problem{.status = 431, .code = "header-too-large", .error = "the header is over 8 KiB"}),
+            false);
+  } else if (failure.category() == http::make_error_code(http::error::bad_method).category() &&
+             failure != http::error::end_of_stream && failure != http::error::partial_message) {
+    respond(to_response(Problem{.status = 400, .code = "malformed-request", .error = "malformed request"}), false);
+  } else {
+    close();
+  }
+}
+
+// The value of a header that may be there once; empty when it is not there.
+std::optional<std::string> Connection::only_field(http::field name) const {
+  const auto& message = parser_->get();
+  if (message.count(name) > 1) return std::nullopt;
+  return text_of(message[name]);
+}
+
+// Who may not ask, or has not asked for anything, is told so.
+std::optional<Response> Connection::refusal() {
+  const auto& message = parser_->get();
+  const auto host = only_field(http::field::host);
+  const auto origin = only_field(http::field::origin);
+  const auto authorization = only_field(http::field::authorization);
+  auto target = parse_target({message.target().data(), message.target().size()});
+  if (!target || !host || host->empty() || !origin || !authorization)
+    return to_response(Problem{.code = "malformed-request", .error = "malformed request"});
+  if (!is_own_host(listening_, *host))
+    return to_response(
+        Problem{.status = 421, .code = "host-not-allowed", .error = "Host not allowed", .rejected_value = *host});
+  if (message.count(http::field::origin) > 0 && !is_own_origin(*host, *origin))
+    return to_response(Problem{.status = 403, .code = "origin-not-allowed", .error = "Origin not allowed"});
+  if (!listening_.unix_socket && !is_public(*target) && !equal_secrets(bearer_token(*authorization), loop_.token)) {
+    Response response = to_response(Problem{
+        .status = 401, .code = "unauthorized", .error = "this needs the token", .hint = "agentctl serve --token"});
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    return response;
+  }
+  request_.target = std::move(*target);
+  return std::nullopt;
+}
+
+void Connection::handle() {
+  auto& message = parser_->get();
+  keep_alive_ = message.keep_alive();
+  head_ = message.method() == http::verb::head;
+  if (const auto refused = refusal()) {
+    respond(*refused, keep_alive_);
+    return;
+  }
+  request_.method = text_of(message.method_string());
+  request_.if_none_match.clear();
+  const auto tags = message.equal_range(http::field::if_none_match);
+  for (auto tag = tags.first; tag != tags.second; ++tag) request_.if_none_match += text_of(tag->value()) + ",";
+  request_.body = std::move(message.body());
+  ++deadlines_;
+  act(answer(loop_.backend, request_));
+}
+
+void Connection::act(Answer answer) {
+  try {
+    if (auto* response = std::get_if<Response>(&answer)) {
+      respond(*response, keep_alive_);
+    } else if (auto* work = std::get_if<ChildWork>(&answer)) {
+      start_work(std::move(*work));
+    } else if (loop_.streams >= most_streams) {
+      respond(busy("too many streams"), keep_alive_);
+    } else if (const auto* stream = std::get_if<ChildStream>(&answer)) {
+      start_log(*stream);
+    } else {
+      start_events(std::get<EventStream>(answer));
+    }
+  } catch (const Error& error) {
+    respond(to_response(error), false);
+  }
+}
+
+void Connection::start_work(ChildWork work) {
+  if (loop_.children >= most_children + loop_.streams) {
+    respond(busy("too much is being done at once"), keep_alive_);
+    return;
+  }
+  const auto run = ChildRun::start(loop_, work.arguments);
+  const auto shared = std::make_shared<ChildWork>(std::move(work));
+  run->collect([self = shared_from_this(), shared](const ChildResult& result) { self->finish_work(shared, result); });
+  if (shared->early) look_early(run, shared);
+}
+
+void Connection::look_early(const std::shared_ptr<ChildRun>& run, const std::shared_ptr<ChildWork>& work) {
+  pulse_.expires_after(early_time);
+  pulse_.async_wait([self = shared_from_this(), run, work](Failure failure) {
+    if (failure || !work->answer) return;
+    try {
+      if (const auto response = work->early()) {
+        // The call goes on to its end, and is heard no more.
+        work->answer = nullptr;
+        self->respond(*response, self->keep_alive_);
+        return;
+      }
+    } catch (const std::exception&) {
+      // What is wrong, the call itself will say.
+    }
+    self->look_early(run, work);
+  });
+}
+
+void Connection::finish_work(const std::shared_ptr<ChildWork>& work, const ChildResult& result) {
+  if (!work->answer) return;
+  const auto make = std::exchange(work->answer, nullptr);
+  pulse_.cancel();
+  try {
+    respond(make(result), keep_alive_);
+  } catch (const Refused& refused) {
+    respond(to_response(refused.problem), keep_alive_);
+  } catch (const std::exception&) {
+    respond(internal_error(), keep_alive_);
+  }
+}
+
+void Connection::respond(const Response& response, bool keep_alive) {
+  wire_ = to_wire(response, keep_alive, head_);
+  allow(write_time);
+  asio::async_write(socket_, asio::buffer(wire_),
+                    [self = shared_from_this(), keep_alive](Failure failure, std::size_t) {
+                      if (failure) {
+                        self->close();
+                      } else if (keep_alive) {
+                        self->await_request();
+                      } else {
+                        self->linger();
+                      }
+                    });
+}
+
+// A close with unread bytes would be a reset, which can take the answer away from who is still sending.
+void Connection::linger() {
+  Failure ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  allow(linger_time);
+  discard();
+}
+
+void Connection::discard() {
+  socket_.async_read_some(asio::buffer(discarded_), [self = shared_from_this()](Failure failure, std::size_t) {
+    if (failure) {
+      self->close();
+    } else {
+      self->discard();
+    }
+  });
+}
+
+void Connection::close() {
+  if (std::exchange(closed_, true)) return;
+  if (streams_) --loop_.streams;
+  if (log_) log_->end();
+  if (member_) loop_.events->leave(*member_);
+  Failure ignored;
+  deadline_.cancel();
+  pulse_.cancel();
+  socket_.close(ignored);
+}
+
+void Connection::start_log(const ChildStream& stream) {
+  log_ = ChildRun::start(loop_, stream.arguments);
+  begin_stream();
+}
+
+void Connection::start_events(const EventStream& stream) {
+  member_ = loop_.events->join(stream.project, [this](const std::string& event) { push(event); });
+  begin_stream();
+}
+
+void Connection::begin_stream() {
+  streams_ = true;
+  ++loop_.streams;
+  push(event_stream_head());
+  await_hangup();
+  beat();
+}
+
+// The next piece of the log when the last has gone out, so that a slow client holds up nobody but its own call.
+void Connection::pump() {
+  if (std::exchange(reading_, true)) return;
+  log_->next([self = shared_from_this()](std::string_view piece) {
+    self->reading_ = false;
+    if (self->closed_) return;
+    if (piece.empty()) {
+      self->ended_ = true;
+      if (!self->writing_) self->linger();
+      return;
+    }
+    self->push(piece);
+  });
+}
+
+void Connection::push(std::string_view bytes) {
+  if (closed_) return;
+  queue_ += bytes;
+  at_event_ = queue_.ends_with("\n\n");
+  if (queue_.size() > longest_queue) {
+    close();
+  } else if (!writing_) {
+    write_queue();
+  }
+}
+
+void Connection::write_queue() {
+  writing_ = true;
+  wire_ = std::exchange(queue_, {});
+  allow(write_time);
+  asio::async_write(socket_, asio::buffer(wire_), [self = shared_from_this()](Failure failure, std::size_t) {
+    self->writing_ = false;
+    ++self->deadlines_;
+    if (self->closed_) return;
+    if (failure) {
+      self->close();
+    } else if (!self->queue_.empty()) {
+      self->write_queue();
+    } else if (self->ended_) {
+      self->linger();
+    } else if (self->log_) {
+      self->pump();
+    }
+  });
+}
+
+void Connection::await_hangup() {
+  socket_.async_read_some(asio::buffer(discarded_), [self = shared_from_this()](Failure failure, std::size_t) {
+    if (self->closed_ || self->ended_) return;
+    if (failure && !self->late_) {
+      self->close();
+    } else if (failure) {
+      return;  // the write, whose time is over, is told the same
+    } else {
+      self->await_hangup();
+    }
+  });
+}
+
+// A comment now and then: only who writes notices a client that is gone.
+void Connection::beat() {
+  pulse_.expires_after(heartbeat_time);
+  pulse_.async_wait([self = shared_from_this()](Failure failure) {
+    if (failure || self->closed_ || self->ended_) return;
+    if (!self->writing_ && self->at_event_) self->push(":\n\n");
+    self->beat();
+  });
+}
+
+}  // namespace
+
+void serve_connection(Loop& loop, Socket socket, const Listening& listening, bool may_come_in) {
+  const auto connection = std::make_shared<Connection>(loop, std::move(socket), listening);
+  if (may_come_in) {
+    connection->await_request();
+  } else {
+    connection->respond(to_response(Problem{.status = 403, .code = "not-permitted", .error = "this is another user's"}),
+                        false);
+  }
+}
+
+std::string too_many_connections() { return to_wire(busy("too many connections"), false, false); }
+
+}  // namespace agentctl

@@ -1,0 +1,54 @@
+#include "http/entity_tag.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+
+namespace agentctl {
+namespace {
+
+std::string_view trim(std::string_view text) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::string_view without_quotes(std::string_view tag) {
+  if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"') return tag.substr(1, tag.size() - 2);
+  return tag;
+}
+
+// The first member of the list; a comma in quotes belongs to a tag.
+std::string_view take_tag(std::string_view& list) {
+  bool quoted = false;
+  std::size_t end = 0;
+  for (; end < list.size() && (quoted || list[end] != ','); ++end)
+    if (list[end] == '"') quoted = !quoted;
+  const std::string_view tag = trim(list.substr(0, end));
+  list.remove_prefix(std::min(end + 1, list.size()));
+  return tag;
+}
+
+}  // namespace
+
+std::string entity_tag(std::string_view body) {
+  std::uint64_t value = 14695981039346656037ULL;
+  for (const char c : body) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  std::array<char, 24> text{};
+  std::snprintf(text.data(), text.size(), "\"%016llx\"", static_cast<unsigned long long>(value));
+  return text.data();
+}
+
+bool matches_tag(std::string_view if_none_match, std::string_view tag) {
+  while (!if_none_match.empty()) {
+    std::string_view candidate = take_tag(if_none_match);
+    if (candidate == "*") return true;
+    if (candidate.starts_with("W/")) candidate.remove_prefix(2);
+    if (!candidate.empty() && without_quotes(candidate) == without_quotes(tag)) return true;
+  }
+  return false;
+}
+
+}  // namespace agentctl

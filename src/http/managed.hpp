@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "domain/session_view.hpp"
+
+namespace agentctl {
+
+/// Whether it is what /api/managed-processes is about: a live service with a health check.
+bool is_managed(const Session& session);
+
+/// It as an item there, an object in JSON. Never its environment.
+std::string managed_item(const Session& session);
+
+/// The items as a JSON array, sorted by name, so that the order in which sessions were started changes no entity tag.
+std::string managed_items(std::vector<Session> sessions);
+
+}  // namespace agentctl
