@@ -152,22 +152,31 @@ class Batch {
     }
   }
 
+  void look(const std::string& unit) {
+    for (Member& member : members_) {
+      if (!member.is_begun || member.is_settled || member.outcome.session.record.unit != unit) continue;
+      member.outcome.session = find_by_record(context_, member.outcome.session.record);
+      settle(member);
+    }
+  }
+
+  std::vector<std::string> unsettled() const {
+    std::vector<std::string> units;
+    for (const Member& member : members_)
+      if (member.is_begun && !member.is_settled) units.push_back(member.outcome.session.record.unit);
+    return units;
+  }
+
   void wait() {
-    for (;;) {
-      std::vector<std::string> units;
-      for (const Member& member : members_)
-        if (member.is_begun && !member.is_settled) units.push_back(member.outcome.session.record.unit);
-      if (units.empty()) return;
+    for (std::vector<std::string> units = unsettled(); !units.empty(); units = unsettled()) {
+      // Watched first, then looked at: nothing between the two is missed.
       const auto watch = context_.engine.watch(units);
-      // Each unit is told of once at the beginning, so that nothing between its start and this is missed.
-      for (bool changed = false; !changed;) {
-        const auto unit = watch->next_change(std::chrono::seconds(1));
-        if (!unit && options_.tick) options_.tick(std::chrono::seconds(1), units.size());
-        for (Member& member : members_) {
-          if (!unit || !member.is_begun || member.is_settled || member.outcome.session.record.unit != *unit) continue;
-          member.outcome.session = find_by_record(context_, member.outcome.session.record);
-          settle(member);
-          changed = changed || member.is_settled;
+      for (const std::string& unit : units) look(unit);
+      while (unsettled().size() == units.size()) {
+        if (const auto changed = watch->next_change(std::chrono::seconds(1))) {
+          look(*changed);
+        } else if (options_.tick) {
+          options_.tick(std::chrono::seconds(1), units.size());
         }
       }
       begin_what_can();

@@ -55,8 +55,8 @@ int show_refusal(const Invocation& invocation, const CommandOptions& options, co
                  .object = name_of_input(options.file),
                  .reason = refusal.reason + (refusal.pointer.empty() ? "" : ", at " + refusal.pointer),
                  .hint = "man 5 agentctl-services"});
-  print("{\"ok\":false,\"status\":\"invalid\",\"reason\":" + quoted_json(refusal.reason) +
-        ",\"pointer\":" + quoted_json(refusal.pointer) + "}\n");
+  print("{\"ok\":false,\"reason\":" + quoted_json(refusal.reason) + ",\"pointer\":" + quoted_json(refusal.pointer) +
+        ",\"status\":\"invalid\"}\n");
   return static_cast<int>(ErrorCode::usage);
 }
 

@@ -77,8 +77,7 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
       ->type_name("N");
   each(app.add_option("--no-restart-on", options.no_restart_on, "an exit code that parks it at once (default: 78)"),
        "CODE");
-  app.add_option("--ready", options.ready,
-                 "it is ready when http://…, tcp:PORT, unix:PATH, cmd:COMMAND, log:RE or notify")
+  app.add_option("--ready", options.ready, "ready when http://…, tcp:PORT, unix:PATH, cmd:CMD, log:RE or notify is")
       ->type_name("CHECK");
   line.add_span("--ready-timeout", options.ready_timeout, "it has failed when it is not ready by then (default: 1min)");
   line.add_span("--ready-interval", options.ready_interval, "between checks (default: 1s, and 30s once it is ready)");

@@ -99,7 +99,10 @@ std::optional<TcpTarget> parse_tcp_target(std::string_view text) {
   const auto colon = text.rfind(':');
   const std::string_view digits = colon == std::string_view::npos ? text : text.substr(colon + 1);
   std::string host(colon == std::string_view::npos ? "localhost" : text.substr(0, colon));
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const bool in_brackets = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (in_brackets) host = host.substr(1, host.size() - 2);
+  // "::1:80" could be an address alone.
+  if (!in_brackets && host.find(':') != std::string::npos) return std::nullopt;
   const auto port = parse_decimal(digits);
   if (!port || *port < 1 || *port > 65535) return std::nullopt;
   TcpTarget target{.addresses = {host}, .port = static_cast<std::uint16_t>(*port)};

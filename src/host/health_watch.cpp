@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::chrono::seconds retry_delay{1};
 constexpr std::size_t longest_report = 4096;
-constexpr const char* notify_socket = "notify";
+constexpr const char* notify_socket = "notifications";
 
 }  // namespace
 

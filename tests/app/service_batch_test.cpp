@@ -12,6 +12,16 @@ using Kind = ServiceOutcome::Kind;
 
 class ServiceBatch : public AppTest {
  protected:
+  ServiceBatch() {
+    engine.on_start = [this](const UnitSpec& unit) { return become_healthy(unit); };
+  }
+
+  StartResult become_healthy(const UnitSpec& unit) {
+    UnitDetails details;
+    details.state = {.unit = unit.unit, .description = unit.description, .activity = Activity::active};
+    engine.units[unit.unit] = details;
+    return {};
+  }
   static ServiceSpec spec(const std::string& name, std::vector<std::string> needs = {}) {
     ServiceSpec spec;
     spec.name = name;
@@ -62,9 +72,9 @@ TEST_F(ServiceBatch, AMissingProgramOfOneStartsNone) {
 }
 
 TEST_F(ServiceBatch, OneThatIsRefusedUndoesTheOthers) {
-  engine.on_start = [](const UnitSpec& unit) -> StartResult {
+  engine.on_start = [this](const UnitSpec& unit) {
     if (unit.unit == "agentctl-two.service") throw no("quota");
-    return {};
+    return become_healthy(unit);
   };
   engine.on_stop = [&](const std::string& unit) {
     for (const Record& record : registry.live())

@@ -167,7 +167,7 @@ TEST(ExtendedServiceFile, FilesPortsAndWhatToDo) {
 }
 
 TEST(ExtendedServiceFile, MoreKindsOfHealthCheck) {
-  EXPECT_EQ(health_with(R"("type": "tcp", "port": 5432)").target, "127.0.0.1:5432");
+  EXPECT_EQ(health_with(R"("type": "tcp", "port": 5432)").target, "localhost:5432");
   EXPECT_EQ(health_with(R"("type": "tcp", "target": "[::1]:80")").target, "[::1]:80");
   EXPECT_EQ(health_with(R"("type": "unix", "path": "/run/x.sock")").kind, HealthKind::unix_socket);
   EXPECT_EQ(health_with(R"("type": "log", "regex": "listening on \\d+")").target, "listening on \\d+");
@@ -206,7 +206,7 @@ TEST(ExtendedServiceFile, IsWrittenSoThatItIsReadAsTheSame) {
             R"("delay_s":2,"max_delay_s":2.5,"limit":5},"limits":{"memory_max":1073741824},"sandbox":)"
             R"({"private_tmp":true,"protect_home":true,"read_only_system":true,"no_network":false},"needs":["db"],)"
             R"("stdout":"/tmp/o","unhealthy":"restart"},{"name":"db","cmd":"node","args":[],"cwd":"","env":{},)"
-            R"("ports":[],"ttl_minutes":240,"attrs":{},"healthcheck":{"type":"tcp","target":"127.0.0.1:5432",)"
+            R"("ports":[],"ttl_minutes":240,"attrs":{},"healthcheck":{"type":"tcp","target":"localhost:5432",)"
             R"("interval_s":0.1,"timeout_s":9}}],"written_by":"","wi_id":""})");
   EXPECT_EQ(to_json(taken(written)), written);
 }

@@ -29,7 +29,7 @@ class HealthWatchTest : public HostTest {
     config.libexec_dir.pop_back();
   }
   void set_probe(const std::string& script) {
-    write_file(path("probe"), "#!/bin/sh\n" + script, 0755);
+    write_file(path("probe"), "#!/bin/sh\ncd " + path("") + "\n" + script, 0755);
     ::chmod(path("probe").c_str(), 0755);
   }
   void start(const std::string& script) {
@@ -106,8 +106,7 @@ TEST_F(HealthWatchTest, ToBecomeUnhealthyIsReportedOrEndsIt) {
 
 TEST_F(HealthWatchTest, AProbeThatDiesIsStartedAgain) {
   set_check(HealthKind::tcp);
-  set_probe("[ -e died ] && echo healthy && exec sleep 1000; cd " + path("") +
-            "; [ -e died ] && echo healthy && exec sleep 1000; touch died; exit 1");
+  set_probe("[ -e died ] && echo healthy && exec sleep 1000; touch died; exit 1");
   start("exec sleep 1000");
   eventually([&] { return is_ready(); }, "READY=1");
   end_command();
@@ -120,7 +119,7 @@ TEST_F(HealthWatchTest, TheProgramsOwnWordIsTakenAndNotPassedOnToSystemd) {
       "import os,socket; s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.connect(os.environ[\"NOTIFY_SOCKET\"]); "
       "s.send(b\"STATUS=warm\\nREADY=1\\nMAINPID=1\")'; exec sleep 1000");
   eventually([&] { return !lines().empty(); }, "its output");
-  EXPECT_EQ(lines().front(), "o:" + path("notify"));
+  EXPECT_EQ(lines().front(), "o:" + path("notifications"));
   EXPECT_FALSE(is_ready());
   let_go();
   eventually([&] { return is_ready(); }, "READY=1");
@@ -132,7 +131,7 @@ TEST_F(HealthWatchTest, TheProgramsOwnWordIsTakenAndNotPassedOnToSystemd) {
 
 TEST_F(HealthWatchTest, ACheckOfTheLogGetsAllOfTheOutput) {
   set_check(HealthKind::log);
-  set_probe("cat > got & while ! grep -aq first got; do sleep 0.01; done; echo healthy; wait");
+  set_probe("exec 3<&0; cat <&3 > got & while ! grep -aq first got; do sleep 0.01; done; echo healthy; wait");
   launch.record.request.cwd = path("");
   start("echo first; exec sleep 1000");
   eventually([&] { return is_ready(); }, "READY=1");

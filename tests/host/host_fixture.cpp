@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdlib>
@@ -247,7 +248,8 @@ int HostTest::run_to_end(const std::string& script) {
 }
 
 bool HostTest::is_ready() const {
-  return !manager.messages.empty() && manager.messages.front().starts_with("READY=1\n");
+  return std::any_of(manager.messages.begin(), manager.messages.end(),
+                     [](const std::string& message) { return message.starts_with("READY=1\n"); });
 }
 
 HostNote HostTest::note() const {

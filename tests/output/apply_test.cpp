@@ -49,10 +49,11 @@ TEST_F(ApplyCheckTest, SaysWhatIsWrongAndWhere) {
                                     "man 5 agentctl-services")));
   EXPECT_THAT(agentctl({"apply", "services.json"}), ended_with(2, "", HasSubstr("name-not-kebab-case (Api)")))
       << "before anything is started";
-  EXPECT_THAT(
-      agentctl({"apply", "--check", "--json", "services.json"}),
-      ended_with(2, "{\"ok\":false,\"reason\":\"spec[1]: name-not-kebab-case (Api)\",\"pointer\":\"/specs/1/name\"}\n",
-                 ""));
+  EXPECT_THAT(agentctl({"apply", "--check", "--json", "services.json"}),
+              ended_with(2,
+                         "{\"ok\":false,\"reason\":\"spec[1]: name-not-kebab-case "
+                         "(Api)\",\"pointer\":\"/specs/1/name\",\"status\":\"invalid\"}\n",
+                         ""));
 }
 
 TEST_F(ApplyCheckTest, NothingOfTheFileReachesTheTerminalAsItIs) {
@@ -82,7 +83,7 @@ TEST_F(ApplyCheckTest, TheWriterCanBeAskedFor) {
   EXPECT_THAT(agentctl({"apply", "--check", "--json", "--agent", "ash", "services.json"}),
               ended_with(2,
                          R"-({"ok":false,"reason":"written-by-mismatch (expected ash, got ripley)",)-"
-                         R"("pointer":"/written_by"})"
+                         R"("pointer":"/written_by","status":"invalid"})"
                          "\n",
                          ""));
   EXPECT_THAT(agentctl({"apply", "--check", "--work-item", "W-1", "services.json"}).err,
