@@ -46,6 +46,18 @@ std::string see_also(const Session& session) {
   return text;
 }
 
+// Why it is not healthy stands behind the state.
+std::string health_in_words(const Session& session) {
+  const auto& check = session.record.request.health;
+  if (!check) return {};
+  std::string text = to_printable(to_text(*check));
+  if (is_terminal(session.state)) return text;
+  text += session.healthy == true ? ", healthy" : ", not healthy";
+  if (session.health)
+    text += ", checked " + format_rough_span(std::max(microseconds(0), now() - session.health->checked_at)) + " ago";
+  return text;
+}
+
 std::string until_attempt(const Session& session) {
   if (session.state != State::restarting || !session.record.retry_at) return {};
   return ", starts in " + format_rough_span(std::max(microseconds(0), *session.record.retry_at - now()));
@@ -70,6 +82,7 @@ std::string format_status(Context& context, const Session& session) {
   std::string ports;
   for (const std::uint16_t port : request.ports) ports += (ports.empty() ? "" : " ") + std::to_string(port);
   text += field("ports", ports);
+  text += field("health", health_in_words(session));
   text += queue_place(context, session);
   text += times(session);
   if (record.attempt > 1) text += field("attempt", std::to_string(record.attempt) + until_attempt(session));

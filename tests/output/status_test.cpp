@@ -21,6 +21,7 @@ TEST_F(StatusTest, OfALiveSessionShowsAllThatIsKnown) {
   record.request.work_item = "#12";
   record.request.labels = {{"a", "b"}, {"c", "d"}};
   record.request.ports = {3000, 3001};
+  record.request.health = parse_ready("tcp:3000");
   record.request.ttl = 4h + 1min;
   add_live(record);
   constexpr const char* expected = R"(web ({id})  running, for 2h 5min, 1h 55min left
@@ -33,6 +34,7 @@ TEST_F(StatusTest, OfALiveSessionShowsAllThatIsKnown) {
   work item  #12
   labels     a=b c=d
   ports      3000 3001
+  health     tcp:3000, not healthy
   created    {created} by ann
   ends       {ends}
   processes  0
