@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include "app/launch.hpp"
 #include "app/logs.hpp"
@@ -47,10 +48,16 @@ struct Member {
   const ServiceSpec* spec = nullptr;
   PreparedLaunch launch{};
   ServiceOutcome outcome{};
-  bool is_begun = false;
   bool is_settled = false;
 
-  bool launched() const { return is_begun && outcome.kind != Kind::reused; }
+  bool is_begun() const { return outcome.session.has_value(); }
+  bool is_ours() const { return is_begun() && outcome.kind != Kind::reused; }
+  bool is_awaited() const { return is_begun() && !is_settled; }
+  void fail(std::string reason) {
+    is_settled = true;
+    outcome.kind = Kind::failed;
+    outcome.reason = std::move(reason);
+  }
 };
 
 /// The services of one file, from the first look at what is there to the last that is healthy or has failed.
@@ -60,9 +67,8 @@ class Batch {
     for (const ServiceSpec& spec : file.specs) {
       Member& member = members_.emplace_back();
       member.spec = &spec;
-      if (find_same(member)) continue;
-      member.launch = prepare_launch(context_, launch_options(spec, file, options));
-      member.outcome.session = Session(member.launch.launch.record);
+      member.outcome.name = spec.name;
+      if (!find_same(member)) member.launch = prepare_launch(context_, launch_options(spec, file, options));
     }
   }
 
@@ -72,7 +78,7 @@ class Batch {
       if (options_.wait) wait();
     } catch (const Error& error) {
       // Nothing has happened yet.
-      if (std::none_of(members_.begin(), members_.end(), [](const Member& member) { return member.launched(); })) throw;
+      if (std::none_of(members_.begin(), members_.end(), [](const Member& member) { return member.is_ours(); })) throw;
       undo(error.what());
     }
     return outcome();
@@ -97,10 +103,8 @@ class Batch {
            .object = member.spec->name,
            .reason = "another session of that name lives (" + session.record.id + ", " + to_string(session.state) + ")",
            .hint = "agentctl status " + member.spec->name});
-    member.outcome.session = std::move(session);
     member.outcome.kind = Kind::reused;
-    member.is_begun = true;
-    member.is_settled = member.outcome.session.state == State::running;
+    member.outcome.session = std::move(session);
     return true;
   }
 
@@ -109,74 +113,93 @@ class Batch {
                          [&](const Member& member) { return member.spec->name == name; });
   }
 
+  // What fails for its needs can be what another needs.
   void begin_what_can() {
-    for (Member& member : members_) {
-      if (member.is_begun || member.is_settled) continue;
-      const auto& needs = member.spec->needs;
-      const auto failed = std::find_if(needs.begin(), needs.end(), [&](const std::string& need) {
-        return member_of(need).is_settled && member_of(need).outcome.kind == Kind::failed;
-      });
-      if (failed != needs.end()) {
-        member.is_settled = true;
-        member.outcome.reason = "needs '" + *failed + "', which is not healthy";
-        continue;
-      }
-      const bool ready =
-          std::all_of(needs.begin(), needs.end(), [&](const std::string& need) { return member_of(need).is_settled; });
-      if (!ready) continue;
-      member.outcome.session = begin_session(context_, member.launch);
-      member.outcome.kind = Kind::started;
-      member.is_begun = true;
+    for (bool has_changed = true; has_changed;) {
+      has_changed = false;
+      for (Member& member : members_)
+        if (!member.is_begun() && !member.is_settled) has_changed = begin(member) || has_changed;
     }
+  }
+
+  // False when it has to wait for another.
+  bool begin(Member& member) {
+    for (const std::string& name : member.spec->needs) {
+      const Member& need = member_of(name);
+      if (!need.is_settled) return false;
+      if (need.outcome.kind != Kind::failed) continue;
+      member.fail("needs '" + name + "', which is not healthy");
+      return true;
+    }
+    try {
+      member.outcome.session = begin_session(context_, member.launch);
+    } catch (const Error& error) {
+      member.fail(error.what());
+      throw;
+    }
+    member.outcome.kind = Kind::started;
+    return true;
   }
 
   // One that was never started takes the others along; one that ended before it was healthy does not.
   void settle(Member& member) {
-    const Session& session = member.outcome.session;
+    const Session& session = *member.outcome.session;
     if (session.state == State::running) {
+      if (member.outcome.kind == Kind::reused && session.healthy == false) return member.fail(session.reason);
       member.is_settled = true;
       if (member.outcome.kind == Kind::started) member.outcome.kind = Kind::healthy;
     } else if (is_terminal(session.state)) {
-      member.is_settled = true;
-      member.outcome.kind = Kind::failed;
-      member.outcome.reason = session.reason;
+      member.fail(session.reason);
       if (!session.started_at)
         throw Error({.code = ErrorCode::failed,
                      .context = "cannot start service",
                      .object = member.spec->name,
                      .reason = session.reason,
                      .hint = {}});
-      read_log(context_, session, {.lines = tail_lines, .since = {}, .stream = {}}, [&](const LogItem& item) {
-        if (const auto* line = std::get_if<LogLine>(&item)) member.outcome.tail.emplace_back(line->text);
-      });
+      member.outcome.tail = last_lines_of(session);
     }
+  }
+
+  // Without them it has failed all the same.
+  std::vector<std::string> last_lines_of(const Session& session) {
+    std::vector<std::string> lines;
+    try {
+      read_log(context_, session, {.lines = tail_lines, .since = {}, .stream = {}}, [&](const LogItem& item) {
+        if (const auto* line = std::get_if<LogLine>(&item)) lines.emplace_back(line->text);
+      });
+    } catch (const Error& error) {
+      context_.registry.tell_trouble(error.object(), error.reason());
+    }
+    return lines;
   }
 
   void look(const std::string& unit) {
     for (Member& member : members_) {
-      if (!member.is_begun || member.is_settled || member.outcome.session.record.unit != unit) continue;
-      member.outcome.session = find_by_record(context_, member.outcome.session.record);
+      if (!member.is_awaited() || member.outcome.session->record.unit != unit) continue;
+      member.outcome.session = find_by_record(context_, member.outcome.session->record);
       settle(member);
     }
   }
 
-  std::vector<std::string> unsettled() const {
+  std::vector<std::string> awaited() const {
     std::vector<std::string> units;
     for (const Member& member : members_)
-      if (member.is_begun && !member.is_settled) units.push_back(member.outcome.session.record.unit);
+      if (member.is_awaited()) units.push_back(member.outcome.session->record.unit);
     return units;
   }
 
   void wait() {
-    for (std::vector<std::string> units = unsettled(); !units.empty(); units = unsettled()) {
+    const auto began = std::chrono::steady_clock::now();
+    for (std::vector<std::string> units = awaited(); !units.empty(); units = awaited()) {
       // Watched first, then looked at: nothing between the two is missed.
       const auto watch = context_.engine.watch(units);
       for (const std::string& unit : units) look(unit);
-      while (unsettled().size() == units.size()) {
+      while (awaited().size() == units.size()) {
         if (const auto changed = watch->next_change(std::chrono::seconds(1))) {
           look(*changed);
         } else if (options_.tick) {
-          options_.tick(std::chrono::seconds(1), units.size());
+          const auto waited = std::chrono::steady_clock::now() - began;
+          options_.tick(std::chrono::duration_cast<microseconds>(waited), units.size());
         }
       }
       begin_what_can();
@@ -184,15 +207,17 @@ class Batch {
   }
 
   void undo(const std::string& reason) {
+    undone_because_ = reason;
     std::vector<Session> begun;
     for (Member& member : members_) {
       if (member.outcome.kind == Kind::reused || (member.outcome.kind == Kind::failed && member.is_settled)) continue;
-      if (member.is_begun) begun.push_back(member.outcome.session);
+      if (member.is_begun()) begun.push_back(*member.outcome.session);
       member.outcome.kind = Kind::undone;
       member.outcome.reason = reason;
     }
-    undone_because_ = reason;
     stop_sessions(context_, begun, {.reason = "its batch was undone: " + reason});
+    for (Member& member : members_)
+      if (member.is_begun()) member.outcome.session = find_by_record(context_, member.outcome.session->record);
   }
 
   BatchOutcome outcome() {
@@ -202,7 +227,7 @@ class Batch {
     for (Member& member : members_) {
       const bool is_bad = member.outcome.kind == Kind::failed || member.outcome.kind == Kind::undone;
       if (is_bad) {
-        failed += (failed.empty() ? "" : ",") + member.spec->name;
+        failed += (failed.empty() ? "" : ",") + member.outcome.name;
         ++count;
       }
       batch.services.push_back(std::move(member.outcome));

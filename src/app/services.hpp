@@ -39,13 +39,14 @@ struct ServiceOutcome {
     healthy,
     started,  ///< and not waited for
     reused,   ///< it was there already
-    failed,
-    undone,  ///< ended, or never started, because another could not be
+    failed,   ///< it is not healthy; one that was there already lives on
+    undone,   ///< ended, or never started, because another could not be
   };
+  std::string name{};
   Kind kind = Kind::failed;
-  Session session;
-  std::string reason{};             ///< failed, undone: why
-  std::vector<std::string> tail{};  ///< failed: its last lines
+  std::optional<Session> session{};  ///< as it is now; none: it was never started
+  std::string reason{};              ///< failed, undone: why
+  std::vector<std::string> tail{};   ///< failed: its last lines
 };
 const char* to_string(ServiceOutcome::Kind kind) noexcept;
 

@@ -73,11 +73,11 @@ std::string text_of(const BatchOutcome& batch) {
   using Kind = ServiceOutcome::Kind;
   std::string text;
   for (const ServiceOutcome& service : batch.services) {
-    const SessionRequest& request = service.session.record.request;
     const bool is_bad = service.kind == Kind::failed || service.kind == Kind::undone;
     text +=
-        paint(request.name, Color::bold) + ": " + paint(to_string(service.kind), is_bad ? Color::red : Color::green);
-    for (const std::uint16_t port : request.ports) text += ", port " + std::to_string(port);
+        paint(service.name, Color::bold) + ": " + paint(to_string(service.kind), is_bad ? Color::red : Color::green);
+    if (service.session)
+      for (const std::uint16_t port : service.session->record.request.ports) text += ", port " + std::to_string(port);
     if (is_bad) text += ", " + to_printable(service.reason);
     text += "\n";
     for (const std::string& line : service.tail) text += "  " + to_printable(line) + "\n";
@@ -91,10 +91,10 @@ std::string json_of(const BatchOutcome& batch) {
   for (const ServiceOutcome& service : batch.services) {
     std::string tail;
     for (const std::string& line : service.tail) tail += (tail.empty() ? "" : ",") + quoted(line);
-    services += std::string(services.empty() ? "" : ",") + "{\"name\":" + quoted(service.session.record.request.name) +
-                ",\"outcome\":\"" + to_string(service.kind) +
+    services += std::string(services.empty() ? "" : ",") + "{\"name\":" + quoted(service.name) + ",\"outcome\":\"" +
+                to_string(service.kind) +
                 "\",\"reason\":" + (service.reason.empty() ? "null" : quoted(service.reason)) + ",\"log_tail\":[" +
-                tail + "],\"session\":" + to_json(service.session) + "}";
+                tail + "],\"session\":" + (service.session ? to_json(*service.session) : "null") + "}";
   }
   return std::string("{\"ok\":") + (batch.state == BatchState::ok ? "true" : "false") + ",\"status\":\"" +
          to_string(batch.state) + "\",\"reason\":" + (batch.reason.empty() ? "null" : quoted(batch.reason)) +

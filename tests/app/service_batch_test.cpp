@@ -2,6 +2,7 @@
 
 #include "app/services.hpp"
 #include "app_fixture.hpp"
+#include "base/file.hpp"
 
 namespace agentctl {
 namespace {
@@ -20,7 +21,12 @@ class ServiceBatch : public AppTest {
     UnitDetails details;
     details.state = {.unit = unit.unit, .description = unit.description, .activity = Activity::active};
     engine.units[unit.unit] = details;
+    for (const Record& record : registry.live())
+      if (record.unit == unit.unit) write_health(record, {.healthy = true, .since = {}, .error = {}});
     return {};
+  }
+  void write_health(const Record& record, const HealthNote& note) {
+    write_file(runtime.folder(record.id) + "/" + health_note_file, to_json(note));
   }
   static ServiceSpec spec(const std::string& name, std::vector<std::string> needs = {}) {
     ServiceSpec spec;
@@ -82,7 +88,9 @@ TEST_F(ServiceBatch, OneThatIsRefusedUndoesTheOthers) {
   };
   const BatchOutcome batch = apply({spec("one"), spec("two"), spec("three")});
   EXPECT_EQ(batch.state, BatchState::failed);
-  EXPECT_THAT(kinds(batch), ElementsAre(Kind::undone, Kind::undone, Kind::undone));
+  EXPECT_THAT(kinds(batch), ElementsAre(Kind::undone, Kind::failed, Kind::undone));
+  EXPECT_EQ(batch.services[0].session->state, State::stopped) << "as it is now";
+  EXPECT_FALSE(batch.services[2].session.has_value()) << "it was never started";
   EXPECT_THAT(batch.reason, HasSubstr("quota"));
   EXPECT_TRUE(registry.live().empty());
   EXPECT_EQ(engine.count("request agentctl-three.service"), 0U);
@@ -101,6 +109,34 @@ TEST_F(ServiceBatch, WhatLivesIsReusedOrInTheWay) {
   EXPECT_EQ(thrown_by([&] { apply({spec("three"), other}, {.project = "shop"}); }).code(), ErrorCode::conflict);
   EXPECT_EQ(thrown_by([&] { apply({spec("one")}); }).code(), ErrorCode::conflict) << "it is another project's";
   EXPECT_EQ(engine.count("request agentctl-three.service"), 0U);
+}
+
+TEST_F(ServiceBatch, WhatIsReusedAndNotHealthyIsToldAndLivesOn) {
+  apply({spec("one")});
+  write_health(registry.by_name("one").front(), {.healthy = false, .since = {}, .error = "refused"});
+  const BatchOutcome batch = apply({spec("one")});
+  EXPECT_EQ(batch.state, BatchState::failed);
+  EXPECT_EQ(batch.services.front().reason, "unhealthy: refused");
+  EXPECT_EQ(engine.count("stop "), 0U);
+}
+
+TEST_F(ServiceBatch, AllThatNeedsAFailedOneIsToldSo) {
+  engine.on_start = [this](const UnitSpec& unit) {
+    become_healthy(unit);
+    // As the recorder would, a moment later.
+    engine.meanwhile(unit.unit, [this, name = unit.unit] {
+      for (const Record& record : registry.live())
+        if (record.unit == name) end_session(record, sample_end(State::failed));
+    });
+    engine.units[unit.unit].state.activity = Activity::activating;
+    return StartResult{};
+  };
+  const BatchOutcome batch = apply({spec("c", {"b"}), spec("b", {"a"}), spec("a")});
+  EXPECT_EQ(batch.state, BatchState::failed);
+  EXPECT_EQ(batch.services[0].reason, "needs 'b', which is not healthy");
+  EXPECT_EQ(batch.services[1].reason, "needs 'a', which is not healthy");
+  EXPECT_EQ(batch.reason, "managed_spawn_healthcheck_failed: c,b,a (3/3)");
+  EXPECT_EQ(engine.specs.size(), 1U);
 }
 
 TEST_F(ServiceBatch, WhatNeedsAnotherStartsAfterIt) {

@@ -181,6 +181,7 @@ def test_needs_start_in_their_order(agentctl, apply, folder):
     specs[1] = shell("db", "exit 3")
     status, answer = apply(specs, extended=True)
     assert status == 1 and answer["services"][0]["reason"] == "needs 'db', which is not healthy"
+    assert answer["services"][0]["session"] is None
     assert "web" not in agentctl.names()
 
 
