@@ -49,26 +49,30 @@ Process adoptable(const Context& context, pid_t pid) {
   return std::move(*process);
 }
 
-// This agentctl may descend from it: a shell that adopts itself.
-std::vector<pid_t> tree_without_us(pid_t pid) {
-  std::vector<pid_t> tree = process_tree(pid);
-  std::erase(tree, ::getpid());
-  return tree;
+// What systemd cannot move has ended meanwhile, or will be found again. False when it was not moved.
+bool attach(Context& context, const std::string& unit, const std::vector<pid_t>& processes) {
+  try {
+    context.engine.attach(unit, processes);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::unreachable) throw;
+    return false;
+  }
+  return true;
 }
 
-// What was born while systemd moved the others is still outside; its own children are where it is.
-void fetch_stragglers(Context& context, const std::string& unit, const std::string& control_group, pid_t pid) {
+// What descends from it, but for this agentctl: a shell can adopt itself. One that has ended makes systemd refuse all
+// that it is named with, so that each is then moved alone; parents come first, and what they start from then on is
+// inside. What was born meanwhile is found in the next round.
+void fetch_descendants(Context& context, const std::string& unit, const std::string& control_group, pid_t pid) {
   for (int round = 0; round < 10; ++round) {
     const std::vector<pid_t> inside = context.engine.processes(control_group);
-    std::vector<pid_t> outside = tree_without_us(pid);
-    std::erase_if(outside, [&](pid_t other) { return std::find(inside.begin(), inside.end(), other) != inside.end(); });
+    std::vector<pid_t> outside = process_tree(pid);
+    std::erase_if(outside, [&](pid_t other) {
+      return other == ::getpid() || std::find(inside.begin(), inside.end(), other) != inside.end();
+    });
     if (outside.empty()) return;
-    try {
-      context.engine.attach(unit, outside);
-    } catch (const Error& error) {
-      // One that has ended meanwhile cannot be moved, and need not.
-      if (error.code() == ErrorCode::unreachable) throw;
-    }
+    if (attach(context, unit, outside)) continue;
+    for (const pid_t process : outside) attach(context, unit, {process});
   }
 }
 
@@ -96,7 +100,8 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
   prepared.launch.executable = process.command.front();
   prepared.launch.registry = context.registry.root();
   prepared.spec = unit_spec(context, record);
-  prepared.spec.processes = tree_without_us(pid);
+  // systemd starts no scope when one of its processes ends just then: the others follow.
+  prepared.spec.processes = {pid};
 
   const ClaimedLaunch claimed = std::get<ClaimedLaunch>(claim_launch(context, prepared, {}));
   HostNote note;
@@ -109,7 +114,7 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
     context.runtime.remove(record.id);
     throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'");
   }
-  fetch_stragglers(context, record.unit, context.engine.control_group(prepared.spec.slice, record.unit), pid);
+  fetch_descendants(context, record.unit, context.engine.control_group(prepared.spec.slice, record.unit), pid);
   return observe(context, record);
 }
 

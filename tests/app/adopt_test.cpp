@@ -1,7 +1,10 @@
 #include "app/adopt.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/prctl.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "app_fixture.hpp"
 #include "support/child_process.hpp"
@@ -40,6 +43,31 @@ TEST_F(Adopt, PutsTheProcessIntoAScopeThatTakesMore) {
   EXPECT_EQ(session.expires_at, session.record.created_at + std::chrono::hours(1)) << "from now on";
   EXPECT_GE(engine.count("attach agentctl-old.scope " + std::to_string(sleeper.pid())), 1U)
       << "this engine has moved nobody, so it is asked again";
+}
+
+// systemd refuses the call when one of those that it names has ended since they were listed.
+TEST_F(Adopt, OneThatEndsMeanwhileKeepsNoOtherOutside) {
+  ChildProcess parent([](const ChildProcess::Ready& ready) {
+    if (::fork() == 0) {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ready();
+    }
+    ::pause();
+    return 0;
+  });
+  ASSERT_TRUE(parent.await_ready());
+  std::vector<pid_t> moved;
+  engine.on_attach = [&](const std::vector<pid_t>& processes) {
+    if (processes.size() > 1)
+      throw Error(
+          {.code = ErrorCode::failed, .context = "attach", .object = {}, .reason = "no such process", .hint = {}});
+    moved.push_back(processes.front());
+    engine.process_lists[context.engine.control_group(engine.specs.front().slice, "agentctl-old.scope")] = moved;
+  };
+  adopt_process(context, parent.pid(), request);
+  EXPECT_THAT(engine.specs.front().processes, testing::ElementsAre(parent.pid())) << "the others can end at any time";
+  ASSERT_EQ(moved.size(), 2U);
+  EXPECT_EQ(moved.front(), parent.pid()) << "what it starts from now on is inside";
 }
 
 TEST_F(Adopt, LeavesNothingBehindWhenSystemdRefuses) {

@@ -95,6 +95,7 @@ void FakeEngine::attach(const std::string& unit, const std::vector<pid_t>& proce
   std::string call = "attach " + unit;
   for (const pid_t pid : processes) call += " " + std::to_string(pid);
   calls.push_back(std::move(call));
+  if (on_attach) on_attach(processes);
 }
 
 std::vector<UnitState> FakeEngine::list_while(const std::function<void()>& meanwhile) {

@@ -35,6 +35,7 @@ class FakeEngine : public Engine {
   std::function<StartResult(const std::string& unit)> on_restart;
   std::function<void(const std::string& unit)> on_stop;
   std::function<void(const std::string& unit, int signal)> on_kill;
+  std::function<void(const std::vector<pid_t>& processes)> on_attach;
   /// Runs at each inspect() before it looks: for what happens between two looks.
   std::function<void(const std::string& unit)> on_inspect;
 
