@@ -1,14 +1,17 @@
 #include "base/listening_socket.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <climits>
 #include <cstring>
 
@@ -29,71 +32,88 @@ IpAddress without_mapping(IpAddress address) {
   return v4;
 }
 
-template <class Number>
-std::optional<Number> parse(std::string_view text, int base) {
-  Number number{};
-  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number, base);
-  if (failed != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
+struct Request {
+  nlmsghdr header{};
+  inet_diag_req_v2 body{};
+};
+
+Error cannot_list(int error_number) { return system_error("cannot list", "listening sockets", error_number); }
+
+// The kernel gives those of all addresses of the family, and of this port only.
+Fd request_listeners(unsigned char family, std::uint16_t port) {
+  Fd fd(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+  if (!fd) throw cannot_list(errno);
+  Request request;
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+  request.body.sdiag_family = family;
+  request.body.sdiag_protocol = IPPROTO_TCP;
+  request.body.idiag_states = 1U << TCP_LISTEN;
+  request.body.id.idiag_sport = htons(port);
+  if (::send(fd.get(), &request, sizeof request, 0) < 0) throw cannot_list(errno);
+  return fd;
 }
 
-// "0100007F:0BB8": the address as the machine's own 32-bit words, each in hexadecimal digits.
-std::optional<IpAddress> parse_words(std::string_view text) {
-  constexpr std::size_t digits = 8;
-  IpAddress address;
-  address.is_v6 = text.size() == 4 * digits;
-  if (text.size() != digits && !address.is_v6) return std::nullopt;
-  for (std::size_t i = 0; i * digits < text.size(); ++i) {
-    const auto word = parse<std::uint32_t>(text.substr(i * digits, digits), 16);
-    if (!word) return std::nullopt;
-    std::memcpy(address.bytes.data() + i * sizeof *word, &*word, sizeof *word);
-  }
+// Takes a structure of the kernel's from the front of `bytes`, and what pads it.
+template <class Struct>
+Struct take(std::string_view& bytes) {
+  if (bytes.size() < sizeof(Struct)) throw cannot_list(EBADMSG);
+  Struct taken;
+  std::memcpy(&taken, bytes.data(), sizeof taken);
+  bytes.remove_prefix(std::min<std::size_t>(bytes.size(), NLMSG_ALIGN(sizeof taken)));
+  return taken;
+}
+
+// Takes what follows a header that says how long both are.
+std::string_view take_payload(std::string_view& bytes, std::size_t header, std::size_t both) {
+  if (both < header || both - header > bytes.size()) throw cannot_list(EBADMSG);
+  const std::string_view payload = bytes.substr(0, both - header);
+  bytes.remove_prefix(std::min<std::size_t>(bytes.size(), NLMSG_ALIGN(payload.size())));
+  return payload;
+}
+
+ListeningSocket parse_socket(std::string_view body) {
+  const auto message = take<inet_diag_msg>(body);
+  ListeningSocket socket;
+  socket.address.is_v6 = message.idiag_family == AF_INET6;
   // Not without_mapping(): a socket of IPv6 that is bound to ::ffff:127.0.0.1 is told from one of IPv4.
-  return address;
-}
-
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  for (std::size_t at = line.find_first_not_of(' '); at != std::string_view::npos;
-       at = line.find_first_not_of(' ', at)) {
-    const std::size_t end = std::min(line.find(' ', at), line.size());
-    words.push_back(line.substr(at, end - at));
-    at = end;
+  std::memcpy(socket.address.bytes.data(), message.id.idiag_src, socket.address.is_v6 ? 16 : 4);
+  socket.port = ntohs(message.id.idiag_sport);
+  socket.inode = message.idiag_inode;
+  socket.uid = message.idiag_uid;
+  while (body.size() >= sizeof(rtattr)) {
+    const auto attribute = take<rtattr>(body);
+    const std::string_view value = take_payload(body, sizeof attribute, attribute.rta_len);
+    if (attribute.rta_type == INET_DIAG_SKV6ONLY && !value.empty()) socket.is_v6_only = value.front() != 0;
   }
-  return words;
+  return socket;
 }
 
-constexpr std::size_t address_word = 1;
-constexpr std::size_t state_word = 3;
-constexpr std::size_t uid_word = 7;
-constexpr std::size_t inode_word = 9;
-constexpr std::string_view listen_state = "0A";
-
-std::optional<ListeningSocket> parse_socket(const std::vector<std::string_view>& words) {
-  const std::string_view place = words[address_word];
-  const auto colon = place.find(':');
-  if (colon == std::string_view::npos) return std::nullopt;
-  const auto address = parse_words(place.substr(0, colon));
-  const auto port = parse<std::uint16_t>(place.substr(colon + 1), 16);
-  const auto uid = parse<uid_t>(words[uid_word], 10);
-  const auto inode = parse<std::uint64_t>(words[inode_word], 10);
-  if (!address || !port || !uid || !inode) return std::nullopt;
-  return ListeningSocket{.address = *address, .port = *port, .inode = *inode, .uid = *uid};
+// False when this was the last of them.
+bool parse_replies(std::string_view datagram, std::vector<ListeningSocket>& sockets) {
+  while (!datagram.empty()) {
+    const auto header = take<nlmsghdr>(datagram);
+    std::string_view body = take_payload(datagram, sizeof header, header.nlmsg_len);
+    if (header.nlmsg_type == NLMSG_DONE || header.nlmsg_type == NLMSG_ERROR) {
+      // Both begin with 0 or a negative error number; ENOENT is a kernel without tcp_diag.
+      if (const int error = take<int>(body); error != 0) throw cannot_list(-error);
+      return false;
+    }
+    if (header.nlmsg_type == SOCK_DIAG_BY_FAMILY) sockets.push_back(parse_socket(body));
+  }
+  return true;
 }
 
-void read_table(const char* path, std::uint16_t port, std::vector<ListeningSocket>& sockets) {
-  const Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
-  std::string left;
-  std::array<char, 16384> chunk{};
-  for (bool is_done = false; fd && !is_done;) {
-    const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
+void list_family(unsigned char family, std::uint16_t port, std::vector<ListeningSocket>& sockets) {
+  const Fd fd = request_listeners(family, port);
+  // The kernel's own buffer for a dump is not longer.
+  std::array<char, 32768> datagram{};
+  for (bool has_more = true; has_more;) {
+    const ssize_t n = ::recv(fd.get(), datagram.data(), datagram.size(), 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    left.append(chunk.data(), static_cast<std::size_t>(n));
-    const std::size_t end = left.rfind('\n') + 1;
-    for (const ListeningSocket& socket : parse_listeners(std::string_view(left).substr(0, end), is_done))
-      if (socket.port == port) sockets.push_back(socket);
-    left.erase(0, end);
+    if (n < 0) throw cannot_list(errno);
+    has_more = parse_replies({datagram.data(), static_cast<std::size_t>(n)}, sockets);
   }
 }
 
@@ -103,7 +123,7 @@ int closeness(const ListeningSocket& socket, const IpAddress& to) {
   if (own == to) return 4;
   if (own.is_v6 && !to.is_v6 && without_mapping(own) == to) return 3;
   if (own.is_any() && own.is_v6 == to.is_v6) return 2;
-  return own.is_any() && own.is_v6 ? 1 : 0;
+  return own.is_any() && own.is_v6 && !socket.is_v6_only ? 1 : 0;
 }
 
 bool links_to(const std::string& path, const std::string& target) {
@@ -141,24 +161,10 @@ std::string to_string(const IpAddress& address) {
   return text.data();
 }
 
-std::vector<ListeningSocket> parse_listeners(std::string_view table, bool& is_done) {
-  std::vector<ListeningSocket> sockets;
-  while (!table.empty() && !is_done) {
-    const std::vector<std::string_view> words = words_of(take_line(table));
-    if (words.size() <= inode_word) continue;
-    // The title's words are others.
-    const bool is_socket = words[state_word].size() == listen_state.size() && words[state_word] != "st";
-    if (is_socket && words[state_word] != listen_state) is_done = true;
-    if (words[state_word] != listen_state) continue;
-    if (const auto socket = parse_socket(words)) sockets.push_back(*socket);
-  }
-  return sockets;
-}
-
 std::vector<ListeningSocket> listeners(std::uint16_t port) {
   std::vector<ListeningSocket> sockets;
-  read_table("/proc/net/tcp", port, sockets);
-  read_table("/proc/net/tcp6", port, sockets);
+  list_family(AF_INET, port, sockets);
+  list_family(AF_INET6, port, sockets);
   return sockets;
 }
 
@@ -191,7 +197,8 @@ bool has_socket(pid_t pid, std::uint64_t inode) {
 std::vector<pid_t> socket_holders(std::uint64_t inode) {
   std::vector<pid_t> holders;
   for (const std::string& name : list_directory("/proc"))
-    if (const auto pid = parse<pid_t>(name, 10); pid && has_socket(*pid, inode)) holders.push_back(*pid);
+    if (const auto pid = parse_decimal(name); pid && has_socket(static_cast<pid_t>(*pid), inode))
+      holders.push_back(static_cast<pid_t>(*pid));
   return holders;
 }
 

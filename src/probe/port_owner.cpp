@@ -1,9 +1,9 @@
 #include "probe/port_owner.hpp"
 
 #include <algorithm>
-#include <chrono>
 
 #include "base/control_group.hpp"
+#include "base/error.hpp"
 #include "base/listening_socket.hpp"
 #include "base/system.hpp"
 
@@ -15,29 +15,16 @@ bool is_loopback(const IpAddress& address) {
   return address.bytes.back() == 1 && std::count(address.bytes.begin(), address.bytes.end(), 0) == 15;
 }
 
-using std::chrono::steady_clock;
-
-/// A listening socket that was found to be ours. As long as the process has it open nobody else gets the port, but for
-/// a more exact address; the kernel's table, which takes milliseconds to read, need not be asked at each check.
-struct OwnSocket {
-  pid_t pid = 0;
-  std::uint64_t inode = 0;
-  std::string address{};
-  std::uint16_t port = 0;
-  steady_clock::time_point until{};  ///< then the table is asked again
-
-  bool holds(const std::string& at, std::uint16_t number) const {
-    return pid != 0 && port == number && address == at && steady_clock::now() < until && has_socket(pid, inode);
-  }
-};
-
-constexpr std::chrono::seconds longest_trust{30};
-
-// 0: none of ours.
-pid_t own_holder(std::uint64_t inode) {
-  for (const pid_t pid : read_processes(own_unit_group()))
-    if (has_socket(pid, inode)) return pid;
-  return 0;
+// Nobody, or the process of ours that has it open. It is most often the same as in the check before.
+std::optional<pid_t> own_holder(std::uint64_t inode) {
+  static pid_t last = 0;
+  std::vector<pid_t> processes = read_processes(own_unit_group());
+  if (const auto it = std::find(processes.begin(), processes.end(), last); it != processes.end())
+    std::iter_swap(processes.begin(), it);
+  const auto holder =
+      std::find_if(processes.begin(), processes.end(), [&](pid_t pid) { return has_socket(pid, inode); });
+  if (holder == processes.end()) return std::nullopt;
+  return last = *holder;
 }
 
 std::string name_of(std::uint64_t inode) {
@@ -52,20 +39,17 @@ std::string name_of(std::uint64_t inode) {
 }  // namespace
 
 std::optional<std::string> port_stranger(const std::string& address, std::uint16_t port) {
-  static OwnSocket known;
   const auto parsed = parse_ip_address(address);
-  if (!parsed || !is_loopback(*parsed) || known.holds(address, port)) return std::nullopt;
-  const std::vector<ListeningSocket> sockets = listeners_at(*parsed, port);
+  if (!parsed || !is_loopback(*parsed)) return std::nullopt;
   const std::string name = "port " + std::to_string(port);
-  if (sockets.empty()) return "nobody is seen to wait on " + name;
-  for (const ListeningSocket& socket : sockets) {
-    const pid_t holder = own_holder(socket.inode);
-    if (holder == 0) return name + " is held by " + name_of(socket.inode) + ", which is not of this session";
-    known = {.pid = holder,
-             .inode = socket.inode,
-             .address = address,
-             .port = port,
-             .until = steady_clock::now() + longest_trust};
+  try {
+    const std::vector<ListeningSocket> sockets = listeners_at(*parsed, port);
+    if (sockets.empty()) return "nobody is seen to wait on " + name;
+    for (const ListeningSocket& socket : sockets)
+      if (!own_holder(socket.inode))
+        return name + " is held by " + name_of(socket.inode) + ", which is not of this session";
+  } catch (const Error& error) {
+    return "who waits on " + name + " is not known: " + error.what();
   }
   return std::nullopt;
 }
