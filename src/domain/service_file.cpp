@@ -7,6 +7,7 @@
 #include "base/text.hpp"
 #include "domain/javascript.hpp"
 #include "domain/naming.hpp"
+#include "domain/ports.hpp"
 #include "domain/service_checks.hpp"
 
 namespace agentctl {
@@ -79,7 +80,7 @@ void read_ports(const SpecCheck& check, ServiceSpec& spec) {
     check.refuse(place->pointer(), "ports-too-many (>" + std::to_string(most_ports) + ")");
   for (const Place& item : place->items()) {
     if (check.extended && item.value() == "auto") {
-      spec.ports.push_back(auto_port);
+      spec.ports.push_back(automatic_port);
       continue;
     }
     const double port = number_in(item.value()).value_or(0);

@@ -31,8 +31,6 @@ struct ServiceRules {
   std::vector<std::string> env_prefixes{"VITE_", "NEXT_", "REACT_APP_", "npm_config_"};
 };
 
-inline constexpr std::uint16_t auto_port = 0;  ///< one that is free is chosen when it starts
-
 /// One service as a file asks for it. What comes after `health_args` is there only in files that say "agentctl": 1.
 struct ServiceSpec {
   std::string name{};
@@ -40,7 +38,7 @@ struct ServiceSpec {
   std::vector<std::string> args{};
   std::string cwd{};                                       ///< as given; empty: none was
   std::vector<std::pair<std::string, std::string>> env{};  ///< in the file's order
-  std::vector<std::uint16_t> ports{};                      ///< auto_port among them
+  std::vector<std::uint16_t> ports{};                      ///< automatic_port among them
   int ttl_minutes = 0;
   std::string attrs{"{}"};  ///< a JSON object, compact
   HealthCheck health{};

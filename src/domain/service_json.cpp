@@ -1,4 +1,5 @@
 #include "domain/javascript.hpp"
+#include "domain/ports.hpp"
 #include "domain/service_file.hpp"
 
 namespace agentctl {
@@ -24,7 +25,7 @@ std::string env_of(const ServiceSpec& spec) {
 std::string ports_of(const ServiceSpec& spec) {
   std::string text = "[";
   for (const std::uint16_t port : spec.ports)
-    text += (text.size() > 1 ? "," : "") + (port == auto_port ? "\"auto\"" : std::to_string(port));
+    text += (text.size() > 1 ? "," : "") + (port == automatic_port ? "\"auto\"" : std::to_string(port));
   return text + "]";
 }
 

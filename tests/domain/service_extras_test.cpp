@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include "domain/ports.hpp"
 #include "domain/service_file.hpp"
 
 namespace agentctl {
@@ -157,7 +158,7 @@ TEST(ExtendedServiceFile, FilesPortsAndWhatToDo) {
   EXPECT_EQ(spec.stdout_file, "/tmp/o");
   EXPECT_EQ(spec.stderr_file, "/tmp/e");
   EXPECT_EQ(spec.health.when_unhealthy, WhenUnhealthy::stop);
-  EXPECT_THAT(spec.ports, ElementsAre(3001, auto_port));
+  EXPECT_THAT(spec.ports, ElementsAre(3001, automatic_port));
   EXPECT_EQ(with(R"("unhealthy": "report")").health.when_unhealthy, WhenUnhealthy::report);
   EXPECT_EQ(refused(R"("stdout": "o")"), "spec[0]: stdout-not-absolute (o) @/specs/0/stdout");
   EXPECT_EQ(refused(R"("stderr": 1)"), "spec[0]: stderr-not-string @/specs/0/stderr");
