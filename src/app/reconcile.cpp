@@ -5,6 +5,7 @@
 #include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
+#include "base/user.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
 #include "domain/restart.hpp"
@@ -133,8 +134,11 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
 Record rebuild_record(Context& context, const UnitState& unit) {
   const std::string id = id_from_description(unit.description).value_or("");
   try {
-    if (const auto launch = context.runtime.launch(id); launch && launch->record.unit == unit.unit)
-      return launch->record;
+    if (const auto launch = context.runtime.launch(id); launch && launch->record.unit == unit.unit) {
+      Record record = launch->record;
+      if (const auto user = find_user(record.request.user)) record.request.user = user->name;
+      return record;
+    }
   } catch (const Error&) {
     // Unreadable: what the unit itself says is still true.
   }

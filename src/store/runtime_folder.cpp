@@ -8,7 +8,6 @@
 #include <cstdio>
 
 #include "base/error.hpp"
-#include "base/user.hpp"
 #include "domain/naming.hpp"
 
 namespace agentctl {
@@ -78,8 +77,9 @@ std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {
   struct stat status {};
   if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
   Launch launch = parse_launch(*content);
-  // It is that user's word, and must not become what root runs.
-  if (status.st_uid != ::geteuid()) launch.record.request.user = user_name(status.st_uid);
+  // It is that user's word, and must not become what root runs. Not by name: the recorder is linked statically, and
+  // cannot use the name services of the host.
+  if (status.st_uid != ::geteuid()) launch.record.request.user = std::to_string(status.st_uid);
   return launch;
 }
 

@@ -66,7 +66,7 @@ TEST_F(RuntimeFoldersTest, DoNotBelieveAUserWhoSaysToBeRoot) {
   constexpr uid_t nobody = 65534;
   const HeldLaunch held = folders.create(launch, nobody);
   ASSERT_EQ(launch.record.request.user, "") << "what would run as root";
-  EXPECT_EQ(folders.launch(id)->record.request.user, "nobody");
+  EXPECT_EQ(folders.launch(id)->record.request.user, std::to_string(nobody));
 }
 
 TEST_F(RuntimeFoldersTest, GiveALaunchToTheUserThatItRunsAs) {
