@@ -97,6 +97,9 @@ class Account:
         return self.run(["bash", "-c", script], **options)
 
 
+RECONCILE = "agentctl-reconcile@*.service"
+
+
 class Agentctl:
     """agentctl in one scope. Calling it runs it: agentctl("list", "--json") is a Result."""
 
@@ -201,6 +204,7 @@ class Agentctl:
 
     def clean(self):
         """Leaves no session, no record and no runtime folder, without trusting agentctl to do it."""
+        failed = self.failed_reconciles()
         manager = "" if self.scope == "system" else f"/user.slice/user-{self.account.uid}.slice/user@{self.account.uid}.service"
         shutil.rmtree(self.registry, ignore_errors=True)  # first: what waits must not start for what is ended
         if group_folder(f"{manager}/agentctl.slice"):
@@ -208,8 +212,18 @@ class Agentctl:
             self.systemctl("stop", "agentctl.slice")
             eventually(lambda: not self.units(), 5, "all units are unloaded")
         shutil.rmtree(self.registry, ignore_errors=True)
+        # systemd may have started one for what was ended here, and its registry went away under it.
+        eventually(lambda: not self.systemctl("list-units", "--state=activating", "--no-legend", RECONCILE).out, 10, "reconcile")
+        self.systemctl("reset-failed", RECONCILE)
         for folder in glob.glob(f"{self.runtime}/*"):
             shutil.rmtree(folder)
+        assert not failed, f"systemd's own calls of reconcile failed: {failed}"
+
+    def failed_reconciles(self):
+        """What those say that systemd started itself for a session that ended unrecorded, and that failed."""
+        rows = self.systemctl("list-units", "--failed", "--plain", "--no-legend", RECONCILE).out.splitlines()
+        flag = [] if self.scope == "system" else ["--user"]
+        return [self.account.run(["journalctl", *flag, "-o", "cat", "-u", row.split()[0]]).out for row in rows]
 
 
 def unit_of(agentctl, name):
