@@ -256,6 +256,7 @@ function link(text, kind) {
   by("link").firstElementChild.className = "dot " + kind;
 }
 
+const reconnectDelay = 2000;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 async function followEvents() {
@@ -271,7 +272,7 @@ async function followEvents() {
     }
     if (!by("login").hidden) return;
     link("not connected", "wait");
-    await sleep(2000);
+    await sleep(reconnectDelay);
   }
 }
 
