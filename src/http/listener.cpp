@@ -28,12 +28,12 @@ bool somebody_listens(const UnixAddress& address) {
   return ::connect(probe.get(), address.get(), address.size) == 0 || errno == EAGAIN;
 }
 
-Error in_use(const std::string& name) {
+Error in_use(const std::string& name, std::string hint = {}) {
   return Error({.code = ErrorCode::conflict,
                 .context = "cannot listen on",
                 .object = name,
                 .reason = "another process listens there",
-                .hint = {}});
+                .hint = std::move(hint)});
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ Fd listen_on(const Listening& address) {
   const int on = 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(socket.get(), list->ai_addr, list->ai_addrlen) < 0 || ::listen(socket.get(), SOMAXCONN) < 0) {
-    if (errno == EADDRINUSE) throw in_use(name);
+    if (errno == EADDRINUSE) throw in_use(name, "agentctl port " + port);
     throw system_error("cannot listen on", name, errno);
   }
   return socket;
