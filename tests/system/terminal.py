@@ -47,7 +47,7 @@ class Terminal:
         os.close(self.master)
         self.master = None
         try:
-            self.process.wait(5)
+            self.process.wait(15)
         except Exception:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -79,4 +79,4 @@ class Terminal:
         end = time.monotonic() + deadline
         while self.read(max(0.0, end - time.monotonic())):
             assert time.monotonic() < end, f"it does not end: {host.shorten(self.screen)!r}"
-        return self.process.wait(5)
+        return self.process.wait(15)

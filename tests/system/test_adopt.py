@@ -48,7 +48,7 @@ def test_it_ends_at_its_limit(agentctl, started):
     process = started("exec sleep 1000")
     agentctl.ok("adopt", "-n", "a", "--ttl", "500ms", str(process.pid))
     process.wait(timeout=10)
-    eventually(lambda: agentctl.list() == [], 5)
+    eventually(lambda: agentctl.list() == [])
 
 
 def test_its_own_end_is_noticed_by_itself(agentctl, started, folder):
@@ -94,7 +94,7 @@ def test_what_cannot_be_adopted_is_refused_and_left_alone(agentctl, started, cas
         pid, status, text = stranger.pid, 5, "it belongs to nobody"
     elif case == "kernel":
         stranger = agentctl.account.popen(["true"])
-        eventually(lambda: open(f"/proc/{stranger.pid}/stat").read().split()[2] == "Z", 5, "a zombie, which runs nothing either")
+        eventually(lambda: open(f"/proc/{stranger.pid}/stat").read().split()[2] == "Z", what="a zombie, which runs nothing either")
         pid, status, text = stranger.pid, 2, "it runs no program"
     elif case == "a session":
         pid, text = agentctl.run("a", "sleep", "1000")["pid"], "session 'a' has it already"

@@ -25,7 +25,7 @@ def test_it_is_told_the_facts(agentctl, folder):
     assert facts == agentctl.status("a") and facts["on_end"] == TELL.format(folder)
     assert open(f"{folder}/cwd").read().strip() == folder
     assert f"agentctl.slice/agentctl-on-end.a." in open(f"{folder}/cgroup").read(), "in a unit of its own"
-    eventually(lambda: os.listdir(agentctl.runtime) == [], 5, "nothing is left behind")
+    eventually(lambda: os.listdir(agentctl.runtime) == [], what="nothing is left behind")
 
 
 @pytest.mark.parametrize("end", ["stop", "kill", "time limit", "does not start", "scope", "cancel"])

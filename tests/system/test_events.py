@@ -48,9 +48,9 @@ def followed(agentctl, folder):
 
 def test_a_life_is_told_as_it_happens(agentctl, followed):
     session = agentctl.run("a", "sleep", "1000", options=["-p", "shop"])
-    eventually(lambda: "running" in followed.states_of("a"), 5)
+    eventually(lambda: "running" in followed.states_of("a"))
     agentctl.ok("stop", "a")
-    eventually(lambda: "stopped" in followed.states_of("a"), 5)
+    eventually(lambda: "stopped" in followed.states_of("a"))
     states = followed.states_of("a")
     assert [state for state in states if state != "stopping"] == ["starting", "running", "stopped"], states
     events = [event for event in followed.events() if event["name"] == "a"]
@@ -64,7 +64,7 @@ def test_a_life_too_short_to_be_seen_is_told_too(agentctl, followed):
     for number in range(20):
         agentctl.ok("run", "-n", f"short{number}", "--", "sh", "-c", "exit 3")
     for number in range(20):
-        eventually(lambda: "failed" in followed.states_of(f"short{number}"), 5)
+        eventually(lambda: "failed" in followed.states_of(f"short{number}"))
         states = followed.states_of(f"short{number}")
         assert [state for state in states if state != "stopping"] == ["starting", "running", "failed"], states
 
@@ -72,9 +72,9 @@ def test_a_life_too_short_to_be_seen_is_told_too(agentctl, followed):
 def test_the_line_and_restarts_are_told(agentctl, followed):
     agentctl.run("holder", "sleep", "1000", options=["--pool", "p", "--max", "1"])
     agentctl.run("a", "true", options=["--pool", "p", "--max", "1", "--queue"])
-    eventually(lambda: followed.states_of("a") == ["queued"], 5)
+    eventually(lambda: followed.states_of("a") == ["queued"])
     agentctl.ok("stop", "holder")
-    eventually(lambda: followed.states_of("a")[-1] == "exited", 5)
+    eventually(lambda: followed.states_of("a")[-1] == "exited")
     agentctl.run("r", "sh", "-c", "exit 1", options=["--restart", "on-failure", "--restart-delay", "300ms", "--restart-limit", "2"])
     eventually(lambda: followed.states_of("r")[-1:] == ["parked"], 10)
     assert "restarting" in followed.states_of("r") and {event["attempt"] for event in followed.events() if event["name"] == "r"} == {1, 2}

@@ -44,7 +44,7 @@ def test_run_returns_when_it_serves(agentctl, port):
 
 def test_until_then_its_unit_is_activating(agentctl, folder):
     run = agentctl.popen("run", "-n", "a", "--ready", f"cmd:test -e {folder}/go", "--", "sleep", "1000")
-    session = eventually(lambda: agentctl.names() and agentctl.status("a")["started_at"] and agentctl.status("a"), 5, "it starts")
+    session = eventually(lambda: agentctl.names() and agentctl.status("a")["started_at"] and agentctl.status("a"), what="it starts")
     assert (session["state"], session["healthy"], session["ready_at"]) == ("starting", False, None)
     assert agentctl.show("agentctl-a.service", "ActiveState")["ActiveState"] == "activating"
     assert agentctl.systemctl("is-active", "agentctl-a").out == "activating\n"
@@ -115,14 +115,14 @@ def test_a_check_that_takes_too_long_goes_with_all_it_started(agentctl, folder):
     assert result.status == 1 and "healthcheck command timeout after 500ms" in result.err or "not healthy within" in result.err
     with open(f"{folder}/pids", encoding="ascii") as file:
         pids = [int(line) for line in file]
-    eventually(lambda: not any(is_alive(pid) for pid in pids), 5, "what the check started is gone")
+    eventually(lambda: not any(is_alive(pid) for pid in pids), what="what the check started is gone")
 
 
 def test_it_becomes_unhealthy_and_healthy_again(agentctl, folder):
     open(f"{folder}/ok", "w", encoding="ascii").close()
     agentctl.ok("run", "-n", "a", "--ready", f"cmd:test -e {folder}/ok || {{ echo gone >&2; false; }}", "--ready-interval", "100ms", "--", "sleep", "1000")
     os.unlink(f"{folder}/ok")
-    session = eventually(lambda: not agentctl.status("a")["healthy"] and agentctl.status("a"), 5, "unhealthy")
+    session = eventually(lambda: not agentctl.status("a")["healthy"] and agentctl.status("a"), what="unhealthy")
     assert (session["state"], session["reason"]) == ("running", "unhealthy: healthcheck command exit 1: gone")
     assert session["health"]["last_error"] == "healthcheck command exit 1: gone"
     assert "unhealthy" in agentctl.systemctl("status", "agentctl-a").out
@@ -144,7 +144,7 @@ def test_what_follows_when_it_is_unhealthy(agentctl, folder, what):
         assert (session["state"], session["reason"]) == ("failed", "unhealthy: healthcheck command exit 1")
         assert not agentctl.units()
     else:
-        session = eventually(lambda: (s := agentctl.status("a"))["attempt"] == 2 and s["healthy"] and s, 15, "the next attempt")
+        session = eventually(lambda: (s := agentctl.status("a"))["attempt"] == 2 and s["healthy"] and s, what="the next attempt")
         assert session["attempts"][0]["reason"] == "unhealthy: healthcheck command exit 1"
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agentctl import Account, Agentctl, eventually, parse_time, seconds_between
+from agentctl import Account, Agentctl, LATE, eventually, parse_time, seconds_between
 
 MILLION = "".join(f"{i}\n" for i in range(1, 1_000_001)).encode()
 
@@ -126,8 +126,8 @@ def test_each_line_in_json(agentctl):
         ("stderr", "zwei"), ("stdout", "no end"), ("stdout", "one"), ("stdout", "\ufffd")]
     for line in lines:
         assert (line["session"], line["name"], line["pid"]) == (session["id"], "a", session["pid"])
-    assert 0.25 <= seconds_between(lines[0]["time"], lines[-1]["time"]) <= 0.6
-    assert abs(parse_time(lines[0]["time"]) - parse_time(session["started_at"])) < 0.2
+    assert 0.25 <= seconds_between(lines[0]["time"], lines[-1]["time"]) <= 0.3 + LATE
+    assert abs(parse_time(lines[0]["time"]) - parse_time(session["started_at"])) < LATE
 
 
 def test_the_last_lines_and_those_since(agentctl):
@@ -176,7 +176,7 @@ def test_a_line_is_followed_at_once(agentctl, folder):
     delays = []
     for line in process.stdout:
         delays.append(time.time() - float(line))
-    assert process.wait(5) == 0
+    assert process.wait(15) == 0
     assert len(delays) == 20
     assert sorted(delays)[10] < 0.05, "the median; the journal's own readers wake 150 to 400 ms late"
 

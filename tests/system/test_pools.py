@@ -31,7 +31,7 @@ def test_a_queued_session_starts_when_a_slot_comes_free(agentctl):
     assert queued["state"] == "queued" and queued["pool"] == "build" and queued["started_at"] is None
     assert "agentctl-b.service" not in agentctl.units()
     assert "1 of 1 slots of pool 'build' are held by 'a'; 0 before it in line" in agentctl.ok("why", "b")
-    eventually(lambda: helpers() == [], 5, "nothing of ours waits")
+    eventually(lambda: helpers() == [], what="nothing of ours waits")
     agentctl.ok("stop", "a")
     assert agentctl.wait_ended("b")["state"] == "exited"
     assert agentctl.logs("b").endswith(b" s3cret\n")
@@ -52,7 +52,7 @@ def test_whatever_ends_the_holder_the_next_starts_within_a_second(agentctl, fold
         os.kill(int(agentctl.show("agentctl-a.service", "MainPID")["MainPID"]), 9)
     elif end == "stop by systemctl":
         agentctl.systemctl("stop", "agentctl-a.service")
-    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", 5, "b runs")
+    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", what="b runs")
     ended = agentctl.status("a")["ended_at"]
     started = agentctl.status("b")["started_at"]
     assert ended <= started, (ended, started, session)
@@ -83,7 +83,7 @@ def test_a_helper_that_fails_holds_up_nobody(agentctl, helper):
         agentctl.systemctl("stop", "agentctl-a.service")
     finally:
         os.rename(path + ".away", path)
-    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", 5, "b runs")
+    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", what="b runs")
 
 
 def test_rm_of_one_whose_end_nobody_wrote_frees_its_slot(agentctl):
@@ -108,7 +108,7 @@ def test_nobody_overtakes_those_who_wait(agentctl):
     agentctl.run("c", "sleep", "1000", options=["--pool", "build", "--max", "2", "--queue"])
     assert states(agentctl) == {"a": "running", "b": "queued", "c": "queued"}, "there is a slot for c, but b is before it"
     agentctl.ok("cancel", "b")
-    eventually(lambda: states(agentctl) == {"a": "running", "c": "running"}, 5, "c runs")
+    eventually(lambda: states(agentctl) == {"a": "running", "c": "running"}, what="c runs")
 
 
 def test_run_waits_for_its_turn(agentctl):
@@ -130,9 +130,9 @@ def test_at_the_end_of_its_patience_run_names_the_holders(agentctl, form):
 
 def test_a_scope_session_takes_a_slot_and_waits_for_one(agentctl):
     holder = agentctl.popen("run", "--scope", "-n", "a", *ONE, "--", "sleep", "1000")
-    eventually(lambda: states(agentctl) == {"a": "running"}, 5, "a runs")
+    eventually(lambda: states(agentctl) == {"a": "running"}, what="a runs")
     waiting = agentctl.popen("run", "--scope", "-n", "b", *ONE, "--", "echo", "hello")
-    eventually(lambda: states(agentctl).get("b") == "queued", 5, "b is queued")
+    eventually(lambda: states(agentctl).get("b") == "queued", what="b is queued")
     agentctl.ok("stop", "a")
     assert waiting.communicate(timeout=10)[0] == b"hello\n" and waiting.returncode == 0
     holder.communicate(timeout=10)
@@ -147,26 +147,26 @@ def test_a_scope_can_follow_another_of_its_name_at_once(agentctl):
 def test_the_slot_of_a_scope_whose_agentctl_was_killed_comes_free(agentctl):
     """No recorder runs after a scope, so systemd starts our reconcile when it ends."""
     holder = agentctl.popen("run", "--scope", "-n", "a", *ONE, "--", "sleep", "1000")
-    eventually(lambda: states(agentctl) == {"a": "running"}, 5, "a runs")
+    eventually(lambda: states(agentctl) == {"a": "running"}, what="a runs")
     pid = agentctl.status("a")["pid"]
     agentctl.run("b", "sleep", "1000", options=[*ONE, "--queue"])
     holder.kill()
     holder.wait(timeout=10)
     assert agentctl.show("agentctl-a.scope", "ActiveState")["ActiveState"] == "active"
     os.kill(pid, 9)
-    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", 5, "b runs")
+    eventually(lambda: agentctl.show("agentctl-b.service", "ActiveState").get("ActiveState") == "active", what="b runs")
     assert states(agentctl, "-a")["a"] == "lost"
 
 
 def test_one_that_waits_and_is_killed_leaves_the_line(agentctl):
     agentctl.run("a", "sleep", "1000", options=ONE)
     waiting = agentctl.popen("run", "-n", "b", *ONE, "--", "sleep", "1000")
-    eventually(lambda: states(agentctl).get("b") == "queued", 5, "b is queued")
+    eventually(lambda: states(agentctl).get("b") == "queued", what="b is queued")
     agentctl.run("c", "sleep", "1000", options=[*ONE, "--queue"])
     waiting.kill()
     waiting.communicate(timeout=10)
     agentctl.ok("stop", "a")
-    eventually(lambda: states(agentctl) == {"c": "running"}, 5, "c runs")
+    eventually(lambda: states(agentctl) == {"c": "running"}, what="c runs")
     ended = agentctl.status("b")
     assert ended["state"] == "cancelled" and ended["reason"] == "the agentctl that waited for its turn is gone"
 
@@ -175,7 +175,7 @@ def test_cancel_takes_one_out_and_tells_who_waits(agentctl):
     agentctl.run("a", "sleep", "1000", options=ONE)
     agentctl.run("b", "sleep", "1000", options=[*ONE, "--queue"])
     waiting = agentctl.popen("run", "-n", "c", *ONE, "--", "true")
-    eventually(lambda: states(agentctl).get("c") == "queued", 5, "c is queued")
+    eventually(lambda: states(agentctl).get("c") == "queued", what="c is queued")
     assert agentctl.ok("cancel", "--reason", "not now", "b", "c") == "b: cancelled\nc: cancelled\n"
     assert b"cannot start session 'c': cancelled by " in waiting.communicate(timeout=10)[1] and waiting.returncode == 4
     assert agentctl.status("b")["reason"].endswith(": not now")
@@ -324,7 +324,7 @@ def test_a_thousand_drain_in_order_with_nobody_resident(user_agentctl, folder):
     script = f'for i in $(seq 1000); do agentctl run -n s$i --pool build --max 1 --queue -- sh -c "echo $i >> {folder}/order" >/dev/null; done'
     assert agentctl.account.shell(script, timeout=120).status == 0
     assert len(agentctl.list()) == 1001
-    eventually(lambda: helpers() == [], 5, "nothing of ours waits")
+    eventually(lambda: helpers() == [], what="nothing of ours waits")
     agentctl.ok("stop", "holder")
     eventually(lambda: agentctl.list() == [], 120, "all have run")
     assert open(f"{folder}/order").read().split() == [str(number) for number in range(1, 1001)]

@@ -3,7 +3,7 @@
 import json
 import os
 
-from agentctl import eventually, is_alive, seconds_between
+from agentctl import LATE, eventually, is_alive, seconds_between
 
 
 def test_a_live_session_is_restarted_as_its_next_attempt(agentctl):
@@ -26,7 +26,7 @@ def test_a_live_session_is_restarted_as_its_next_attempt(agentctl):
 def test_a_restart_waits_for_a_stubborn_process(agentctl):
     before = agentctl.run("a", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", options=["--stop-timeout", "1s"])
     result = agentctl("restart", "a")
-    assert result.status == 0 and 0.9 <= result.seconds <= 2.5
+    assert result.status == 0 and 0.9 <= result.seconds <= 1 + LATE
     assert not is_alive(before["pid"]) and agentctl.status("a")["attempt"] == 2
 
 
@@ -38,7 +38,7 @@ def test_who_waits_goes_on_waiting_over_a_restart(agentctl, folder):
     agentctl.ok("restart", "a")
     assert waiting.poll() is None and following.poll() is None
     open(f"{folder}/go", "w").close()
-    assert waiting.wait(5) == 3 and following.wait(5) == 0
+    assert waiting.wait(15) == 3 and following.wait(5) == 0
 
 
 def test_an_ended_session_is_started_again_as_a_new_one(agentctl, folder):

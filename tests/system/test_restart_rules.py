@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agentctl import eventually, parse_time, pids_in, seconds_between
+from agentctl import LATE, eventually, parse_time, pids_in, seconds_between
 
 QUICK = ["--restart", "on-failure", "--restart-delay", "100ms"]
 
@@ -106,7 +106,7 @@ def test_a_stop_during_a_backoff_ends_it_at_once(agentctl, by):
     else:
         assert agentctl.systemctl("stop", "agentctl-a.service").status == 0
     session = agentctl.wait_ended("a")
-    assert session["state"] == "stopped" and time.monotonic() - began < 2
+    assert session["state"] == "stopped" and time.monotonic() - began < LATE
     assert not agentctl.units() and not os.listdir(agentctl.runtime)
 
 
@@ -122,7 +122,7 @@ def test_the_time_limit_counts_from_the_first_start(agentctl):
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
     assert session["state"] == "expired" and session["attempt"] >= 2 and session["reason"] == "time limit of 3s reached"
-    assert 2.9 <= seconds_between(session["attempts"][0]["started_at"], session["ended_at"]) <= 4
+    assert 2.9 <= seconds_between(session["attempts"][0]["started_at"], session["ended_at"]) <= 3 + LATE
     assert not agentctl.units()
 
 
@@ -152,7 +152,7 @@ def test_extend_holds_over_restarts(agentctl, folder):
     agentctl.ok("extend", "a", "2s")
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
-    assert 3.9 <= seconds_between(session["attempts"][0]["started_at"], session["ended_at"]) <= 5
+    assert 3.9 <= seconds_between(session["attempts"][0]["started_at"], session["ended_at"]) <= 4 + LATE
 
 
 def test_a_limit_that_was_extended_is_not_forgotten_by_a_restart(agentctl, folder):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from agentctl import Account, eventually, is_alive, pids_with_argument, seconds_between
+from agentctl import Account, LATE, eventually, is_alive, pids_with_argument, seconds_between
 from terminal import Terminal
 
 
@@ -57,7 +57,7 @@ def test_it_is_a_live_session_meanwhile(agentctl, folder):
     assert agentctl.processes("a") == [session["pid"]], "agentctl itself stays outside"
     assert agentctl("run", "-n", "a", "--", "true").status == 4
     assert agentctl.ok("stop", "a") == "a: stopped, 1 process, 0 left\n"
-    assert process.wait(5) == 128 + signal.SIGTERM
+    assert process.wait(15) == 128 + signal.SIGTERM
     assert agentctl.status("a")["state"] == "stopped"
 
 
@@ -65,7 +65,7 @@ def test_it_can_be_stopped_with_systemctl(agentctl):
     process = agentctl.popen("run", "--scope", "-n", "a", "--", "sleep", "1000")
     eventually(lambda: agentctl.units() and agentctl.status("a")["state"] == "running", what="a running session")
     assert agentctl.systemctl("stop", "agentctl-a.scope").status == 0
-    assert process.wait(5) == 128 + signal.SIGTERM
+    assert process.wait(15) == 128 + signal.SIGTERM
     assert agentctl.status("a")["state"] in ("stopped", "failed")
 
 
@@ -83,7 +83,7 @@ def test_the_time_limit_ends_it(agentctl):
     assert result.status == 124
     session = agentctl.status("a")
     assert session["state"] == "expired"
-    assert 1 <= seconds_between(session["started_at"], session["ended_at"]) <= 1.5
+    assert 1 <= seconds_between(session["started_at"], session["ended_at"]) <= 1 + LATE
 
 
 def test_a_scope_session_has_no_log_and_says_so(agentctl):
@@ -176,7 +176,7 @@ def test_a_signal_to_agentctl_is_passed_on(agentctl):
         process = agentctl.popen("run", "--scope", "-n", "a", "--", "sleep", "1000", start_new_session=True)
         eventually(lambda: agentctl.units() and agentctl.status("a")["state"] == "running", what="a running session")
         process.send_signal(number)
-        assert process.wait(5) == 128 + number
+        assert process.wait(15) == 128 + number
         assert agentctl.status("a")["exit"]["signal"] == number
 
 
@@ -185,7 +185,7 @@ def test_the_waiting_agentctl_is_killed(agentctl):
     eventually(lambda: agentctl.units() and agentctl.status("a")["state"] == "running", what="a running session")
     before = agentctl.status("a")
     process.kill()
-    process.wait(5)
+    process.wait(15)
     assert agentctl.status("a")["pid"] == before["pid"] and agentctl.status("a")["state"] == "running"
     assert agentctl.ok("stop", "a") == "a: stopped, 1 process, 0 left\n"
     assert agentctl.status("a")["reason"] == f"stopped by {agentctl.account.name}"

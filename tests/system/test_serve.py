@@ -571,5 +571,5 @@ def test_it_ends_when_nobody_has_come_for_so_long(user_agentctl):
     time.sleep(1)  # longer than that, with a client
     assert server.process.poll() is None
     stream.close()
-    assert server.process.wait(5) == 0
+    assert server.process.wait(15) == 0
     server.process.communicate()

@@ -121,7 +121,7 @@ def test_two_at_once_start_one(agentctl, apply, folder):
 
 def test_the_environment_is_that_of_the_spec(agentctl, apply):  # M12, 15
     assert apply([shell("a", "env; exec sleep 1000", env={"VITE_URL": "a b\nc"})])[0] == 0
-    eventually(lambda: b"VITE_URL" in agentctl.logs("a"), 5, "its output")
+    eventually(lambda: b"VITE_URL" in agentctl.logs("a"), what="its output")
     names = {line.split(b"=")[0].decode() for line in agentctl.logs("a").splitlines() if b"=" in line}
     assert names - {"_", "PWD", "SHLVL", "OLDPWD"} <= {"VITE_URL", "PATH", "HOME", "TEMP", "TMP", "AGENTCTL_SESSION", "AGENTCTL_NAME",
                                                       "AGENTCTL_UNIT", "AGENTCTL_PROJECT"}, names

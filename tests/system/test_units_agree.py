@@ -143,4 +143,4 @@ def test_a_foreign_unit_of_our_prefix_is_not_taken_for_a_session(agentctl, unit)
     assert (result.status == 4) == unit.endswith(".service"), result
     assert agentctl.systemctl("is-active", unit).out == "active\n"
     agentctl.systemctl("stop", unit)
-    process.wait(5)
+    process.wait(15)
