@@ -73,11 +73,17 @@ class LastLines {
   std::deque<Kept> kept_;
 };
 
-LogSink only(std::optional<OutputStream> stream, const LogSink& sink) {
-  if (!stream) return sink;
-  return [stream, sink](const LogItem& item) {
+TimePoint time_of(const LogItem& item) {
+  return std::visit([](const auto& kind) { return kind.time; }, item);
+}
+
+// A line is of the time at which it began.
+LogSink only_wanted(const LogOptions& options, const LogSink& sink) {
+  if (!options.stream && !options.since) return sink;
+  return [stream = options.stream, since = options.since, sink](const LogItem& item) {
     const auto* line = std::get_if<LogLine>(&item);
-    if (line == nullptr || line->stream == *stream) sink(item);
+    if (stream && line != nullptr && line->stream != *stream) return;
+    if (!since || time_of(item) >= *since) sink(item);
   };
 }
 
@@ -86,7 +92,7 @@ class LogFollower {
   LogFollower(Context& context, const Session& session, const LogOptions& options, const LogSink& sink)
       : context_(context),
         session_(session),
-        sink_(only(options.stream, sink)),
+        sink_(only_wanted(options, sink)),
         reader_(options.lines || options.bytes || options.since ? LogLineReader::Start::anywhere
                                                                 : LogLineReader::Start::beginning),
         source_(context.log.open(session.record.id, session.record.unit, context.scope)) {
@@ -106,7 +112,7 @@ class LogFollower {
       return;
     }
     LastLines last(options);
-    read_stored(only(options.stream, [&](const LogItem& item) { last.add(item); }));
+    read_stored(only_wanted(options, [&](const LogItem& item) { last.add(item); }));
     last.give(sink_);
   }
 

@@ -16,7 +16,7 @@ class LogSource {
  public:
   virtual ~LogSource() = default;
 
-  /// To the first entry that was written at this time or later.
+  /// To some entries before the first that was written at this time or later: a line of it may have begun in them.
   virtual void seek(TimePoint since) = 0;
   /// To the entry from where on at least so many lines (of one stream, if given) follow; to the first when there are
   /// fewer.

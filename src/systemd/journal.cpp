@@ -51,6 +51,8 @@ class JournalSource : public LogSource {
     // "60 years ago" is before the epoch.
     const auto usec = std::max<std::int64_t>(0, since.time_since_epoch().count());
     check(::sd_journal_seek_realtime_usec(journal_.get(), static_cast<std::uint64_t>(usec)));
+    constexpr std::uint64_t entries = 16;
+    at_entry_ = check(::sd_journal_previous_skip(journal_.get(), entries)) > 0;
   }
 
   void seek_last(std::size_t lines, std::optional<OutputStream> stream) override {

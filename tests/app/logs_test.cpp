@@ -132,6 +132,15 @@ TEST_F(ReadLog, BeginsAtATime) {
   EXPECT_THAT(read({.lines = {}, .since = sample_time(11), .stream = {}}), IsEmpty());
 }
 
+TEST_F(ReadLog, DoesNotBeginInTheMiddleOfALine) {
+  add_ended("web");
+  log.add(id, out, "long", sample_time(1));
+  log.add(id, err, "early\n", sample_time(2));
+  log.add(id, out, " line\nlate\n", sample_time(10));
+  EXPECT_THAT(read({.lines = {}, .since = sample_time(5), .stream = {}}), ElementsAre("o:late"));
+  EXPECT_THAT(read({.lines = 2, .since = sample_time(5), .stream = {}}), ElementsAre("o:late"));
+}
+
 TEST_F(ReadLog, GivesTheLastLinesOfWhatCameSinceATime) {
   add_ended("web");
   log.add(id, out, "early\n", sample_time(1));

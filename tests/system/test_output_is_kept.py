@@ -147,6 +147,15 @@ def test_the_last_lines_and_those_since(agentctl):
     assert agentctl("logs", "--since", "yesterdayish", "a").status == 2
 
 
+def test_what_is_shown_since_a_time_does_not_begin_in_the_middle_of_a_line(agentctl):
+    agentctl.run("a", "sh", "-c", "head -c 200000 /dev/zero | tr '\\0' x; sleep 1.2; echo; echo whole")
+    assert agentctl("wait", "a").status == 0
+    lines = [json.loads(line) for line in agentctl.logs("a", "--json").splitlines()]
+    assert [len(line["text"]) for line in lines] == [200000, 5]
+    assert seconds_between(lines[0]["time"], lines[1]["time"]) > 1
+    assert agentctl.logs("a", "--since", lines[1]["time"]) == b"whole\n"
+
+
 def test_follow_ends_when_the_session_has_ended_and_drained(agentctl, folder):
     script = f"echo before; while [ ! -e {folder}/go ]; do sleep 0.02; done; seq 1 50000; echo err >&2; printf end"
     agentctl.run("a", "sh", "-c", script)
