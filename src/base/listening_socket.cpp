@@ -23,15 +23,6 @@
 namespace agentctl {
 namespace {
 
-constexpr std::array<unsigned char, 12> mapped_prefix{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
-IpAddress without_mapping(IpAddress address) {
-  if (!address.is_v6 || !std::equal(mapped_prefix.begin(), mapped_prefix.end(), address.bytes.begin())) return address;
-  IpAddress v4;
-  std::copy(address.bytes.begin() + mapped_prefix.size(), address.bytes.end(), v4.bytes.begin());
-  return v4;
-}
-
 struct Request {
   nlmsghdr header{};
   inet_diag_req_v2 body{};
@@ -77,7 +68,7 @@ ListeningSocket parse_socket(std::string_view body) {
   const auto message = take<inet_diag_msg>(body);
   ListeningSocket socket;
   socket.address.is_v6 = message.idiag_family == AF_INET6;
-  // Not without_mapping(): a socket of IPv6 that is bound to ::ffff:127.0.0.1 is told from one of IPv4.
+  // Not unmapped(): a socket of IPv6 that is bound to ::ffff:127.0.0.1 is told from one of IPv4.
   std::memcpy(socket.address.bytes.data(), message.id.idiag_src, socket.address.is_v6 ? 16 : 4);
   socket.port = ntohs(message.id.idiag_sport);
   socket.inode = message.idiag_inode;
@@ -121,7 +112,7 @@ void list_family(unsigned char family, std::uint16_t port, std::vector<Listening
 int closeness(const ListeningSocket& socket, const IpAddress& to) {
   const IpAddress& own = socket.address;
   if (own == to) return 4;
-  if (own.is_v6 && !to.is_v6 && without_mapping(own) == to) return 3;
+  if (own.is_v6 && !to.is_v6 && own.unmapped() == to) return 3;
   if (own.is_any() && own.is_v6 == to.is_v6) return 2;
   return own.is_any() && own.is_v6 && !socket.is_v6_only ? 1 : 0;
 }
@@ -143,24 +134,6 @@ int bind_error(int family, const Address& address) {
 
 }  // namespace
 
-bool IpAddress::is_any() const noexcept {
-  return std::all_of(bytes.begin(), bytes.end(), [](unsigned char byte) { return byte == 0; });
-}
-
-std::optional<IpAddress> parse_ip_address(const std::string& text) {
-  IpAddress address;
-  if (::inet_pton(AF_INET, text.c_str(), address.bytes.data()) == 1) return address;
-  address.is_v6 = true;
-  if (::inet_pton(AF_INET6, text.c_str(), address.bytes.data()) == 1) return without_mapping(address);
-  return std::nullopt;
-}
-
-std::string to_string(const IpAddress& address) {
-  std::array<char, INET6_ADDRSTRLEN> text{};
-  ::inet_ntop(address.is_v6 ? AF_INET6 : AF_INET, address.bytes.data(), text.data(), text.size());
-  return text.data();
-}
-
 std::vector<ListeningSocket> listeners(std::uint16_t port) {
   std::vector<ListeningSocket> sockets;
   list_family(AF_INET, port, sockets);
@@ -169,7 +142,7 @@ std::vector<ListeningSocket> listeners(std::uint16_t port) {
 }
 
 std::vector<ListeningSocket> reached_by(const std::vector<ListeningSocket>& sockets, const IpAddress& to) {
-  const IpAddress target = without_mapping(to);
+  const IpAddress target = to.unmapped();
   int best = 1;
   for (const ListeningSocket& socket : sockets) best = std::max(best, closeness(socket, target));
   std::vector<ListeningSocket> reached;

@@ -2,27 +2,12 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <vector>
 
+#include "base/ip_address.hpp"
+
 namespace agentctl {
-
-/// An address of IPv4 or IPv6, without a port. Those of IPv4 that are written in IPv6 (::ffff:127.0.0.1) become IPv4.
-struct IpAddress {
-  bool is_v6 = false;
-  std::array<unsigned char, 16> bytes{};  ///< in network order; of IPv4 the first four
-
-  bool is_any() const noexcept;  ///< 0.0.0.0 or ::
-  bool operator==(const IpAddress&) const = default;
-};
-
-/// "127.0.0.1" or "::1"; nothing for a name.
-std::optional<IpAddress> parse_ip_address(const std::string& text);
-std::string to_string(const IpAddress& address);
 
 /// A TCP socket that waits for connections, as sock_diag(7) tells of it.
 struct ListeningSocket {

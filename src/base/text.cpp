@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdio>
 
+#include "base/ascii.hpp"
+
 namespace agentctl {
 namespace {
 
@@ -37,8 +39,7 @@ std::size_t sequence_length(std::string_view text) {
 bool is_plain_word(std::string_view word) {
   if (word.empty()) return false;
   for (const char c : word) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("_-./:=,@%+").find(c) != std::string_view::npos;
+    const bool plain = is_alphanumeric(c) || std::string_view("_-./:=,@%+").find(c) != std::string_view::npos;
     if (!plain) return false;
   }
   return true;
@@ -102,8 +103,7 @@ std::optional<std::int64_t> parse_decimal(std::string_view text) {
   if (text.empty()) return std::nullopt;
   std::int64_t value = 0;
   for (const char c : text) {
-    if (c < '0' || c > '9' || __builtin_mul_overflow(value, 10, &value) ||
-        __builtin_add_overflow(value, c - '0', &value))
+    if (!is_digit(c) || __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, c - '0', &value))
       return std::nullopt;
   }
   return value;

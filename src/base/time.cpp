@@ -6,6 +6,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "base/ascii.hpp"
+
 namespace agentctl {
 namespace {
 
@@ -45,8 +47,6 @@ constexpr std::array<Unit, 7> written{{{"w", 604800 * second},
 void skip_space(std::string_view& text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
 }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 struct Number {
   std::int64_t whole = 0;

@@ -1,5 +1,6 @@
 #include "domain/configuration.hpp"
 
+#include "base/ascii.hpp"
 #include "domain/json_document.hpp"
 #include "domain/request_rules.hpp"
 
@@ -26,7 +27,7 @@ std::vector<std::string> programs_at(const Place& place) {
   for (std::size_t i = 0; i < programs.size(); ++i)
     for (char& c : programs[i]) {
       if (c == '/') place.items()[i].refuse("must be a program's name without a folder");
-      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+      c = to_lower(c);
     }
   return programs;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
@@ -81,9 +82,9 @@ Environment minimal_environment(const Environment& caller) { return picked(calle
 Environment bare_environment(const Environment& caller) { return picked(caller, bare); }
 
 bool is_valid_variable(std::string_view name) {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto letter = [](char c) { return is_letter(c) || c == '_'; };
   return !name.empty() && letter(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || is_digit(c); });
 }
 
 void add_variable(Environment& environment, std::string_view assignment, const Environment& caller) {

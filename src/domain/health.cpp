@@ -1,11 +1,11 @@
 #include "domain/health.hpp"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
+#include "base/ip_address.hpp"
 #include "base/text.hpp"
 #include "domain/regex.hpp"
 
@@ -44,20 +44,9 @@ void require_regex(const char* option, const std::string& expression) {
   }
 }
 
-bool is_address(const std::string& text) {
-  std::array<unsigned char, sizeof(in6_addr)> address{};
-  return ::inet_pton(AF_INET, text.c_str(), address.data()) == 1 ||
-         ::inet_pton(AF_INET6, text.c_str(), address.data()) == 1;
-}
-
-bool starts_with_no_case(std::string_view text, std::string_view lower) {
-  const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b; };
-  return text.size() >= lower.size() &&
-         std::equal(lower.begin(), lower.end(), text.begin(), [&](char b, char a) { return same(a, b); });
-}
-
 bool is_url(std::string_view text) {
-  return starts_with_no_case(text, "http://") || starts_with_no_case(text, "https://");
+  const std::string scheme = to_lower(text.substr(0, 8));
+  return scheme.starts_with("http://") || scheme.starts_with("https://");
 }
 
 }  // namespace
@@ -108,7 +97,7 @@ std::optional<TcpTarget> parse_tcp_target(std::string_view text) {
   TcpTarget target{.addresses = {host}, .port = static_cast<std::uint16_t>(*port)};
   if (host == "localhost") {
     target.addresses = {"127.0.0.1", "::1"};
-  } else if (!is_address(host)) {
+  } else if (!parse_ip_address(host)) {
     return std::nullopt;
   }
   return target;

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include "base/ascii.hpp"
+
 namespace agentctl {
 namespace {
 
@@ -116,7 +118,7 @@ std::optional<double> number_in(const json::value& value) {
   if (value.is_number()) return double_of(value);
   if (!value.is_string() || value.get_string().empty()) return std::nullopt;
   const json::string& text = value.get_string();
-  if (!std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) return std::nullopt;
+  if (!std::all_of(text.begin(), text.end(), is_digit)) return std::nullopt;
   double number = 0;
   const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
   return read.ec == std::errc() ? number : HUGE_VAL;

@@ -2,17 +2,15 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 
 namespace agentctl {
 namespace {
 
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
+// As encode() writes it: a text has one form only.
+int hex_digit(char c) { return to_lower(c) == c ? hex_value(c) : -1; }
 
 }  // namespace
 

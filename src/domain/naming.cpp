@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "base/ascii.hpp"
 #include "base/text.hpp"
 
 namespace agentctl {
@@ -12,9 +13,7 @@ namespace {
 
 constexpr std::string_view prefix = "agentctl-";
 
-bool is_name_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; }
-
-bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool is_name_character(char c) { return (c >= 'a' && c <= 'z') || is_digit(c) || c == '-'; }
 
 std::string escape_for_unit(std::string_view text) {
   std::string escaped;
@@ -46,8 +45,7 @@ bool is_valid_name(std::string_view name) {
 
 std::string slug(std::string_view text) {
   std::string result;
-  for (char c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  for (const char c : to_lower(text)) {
     if (is_name_character(c) && c != '-') {
       result += c;
     } else if (!result.empty() && result.back() != '-') {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 
 namespace agentctl {
@@ -30,9 +31,6 @@ std::string message_of(int number) {
   pcre2_get_error_message(number, text.data(), text.size());
   return reinterpret_cast<const char*>(text.data());
 }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 /// Reads a pattern as ECMAScript does, as far as PCRE2 would read it differently. It does not check the rest: that is
 /// PCRE2's.

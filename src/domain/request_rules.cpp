@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "domain/naming.hpp"
@@ -102,12 +103,9 @@ void check_restart(const RestartRules& rules, SessionKind kind) {
 }  // namespace
 
 bool is_valid_word(std::string_view text) {
-  const auto alphanumeric = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  };
-  return !text.empty() && text.size() <= 64 && alphanumeric(text.front()) &&
+  return !text.empty() && text.size() <= 64 && is_alphanumeric(text.front()) &&
          std::all_of(text.begin(), text.end(),
-                     [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+                     [](char c) { return is_alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
 }
 
 void check_request(const SessionRequest& request) {

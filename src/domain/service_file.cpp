@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "domain/environment.hpp"
 #include "domain/javascript.hpp"
 #include "domain/naming.hpp"
 #include "domain/ports.hpp"
@@ -22,12 +24,6 @@ constexpr std::size_t most_ports = 20;
 constexpr std::size_t longest_quote = 200;
 
 bool is_kebab_case(std::string_view name) { return is_valid_name(name) && name.find("--") == std::string_view::npos; }
-
-bool is_variable_name(std::string_view key) {
-  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  return !key.empty() && is_letter(key[0]) &&
-         std::all_of(key.begin(), key.end(), [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); });
-}
 
 void read_cwd(const SpecCheck& check, ServiceSpec& spec) {
   const auto place = given(check.place, "cwd");
@@ -63,7 +59,7 @@ void read_env(const SpecCheck& check, ServiceSpec& spec) {
   for (const auto& [key, member] : place->members()) {
     const std::string name = in_parentheses(key);
     if (!is_allowed_variable(check.rules, key)) check.refuse(member.pointer(), "env-key-not-on-allowlist" + name);
-    if (!is_variable_name(key)) check.refuse(member.pointer(), "env-key-invalid-shape" + name);
+    if (!is_valid_variable(key)) check.refuse(member.pointer(), "env-key-invalid-shape" + name);
     if (!member.value().is_string()) check.refuse(member.pointer(), "env-value-not-string" + name);
     std::string value(member.value().get_string());
     if (utf16_length(value) > longest_value) check.refuse(member.pointer(), "env-value-too-long" + name);
@@ -233,10 +229,8 @@ std::vector<std::string> texts_in(const SpecCheck& check, const Place& object, s
 
 bool is_allowed_program(const ServiceRules& rules, std::string_view path) {
   while (path.ends_with('/')) path.remove_suffix(1);
-  std::string name = base_name(path);
-  // ASCII alone: a KELVIN SIGN is no k, whatever its lower case is.
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  // Of ASCII alone: a KELVIN SIGN is no k, whatever its lower case is.
+  std::string name = to_lower(base_name(path));
   for (const std::string_view extension : {".exe", ".cmd", ".bat", ".ps1", ".sh"}) {
     if (!name.ends_with(extension)) continue;
     name.resize(name.size() - extension.size());

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "domain/javascript.hpp"
@@ -42,9 +43,7 @@ bool is_url(std::string_view url) {
 }
 
 bool is_absolute_url(std::string_view url) {
-  std::string scheme(url.substr(0, 8));
-  for (char& c : scheme)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  const std::string scheme = to_lower(url.substr(0, 8));
   return scheme.starts_with("http://") || scheme.starts_with("https://");
 }
 

@@ -1,13 +1,11 @@
 #include "http/access.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <array>
 #include <optional>
 
+#include "base/ascii.hpp"
 #include "base/error.hpp"
+#include "base/ip_address.hpp"
 #include "base/text.hpp"
 
 namespace agentctl {
@@ -18,24 +16,17 @@ struct Authority {
   std::optional<std::uint16_t> port;
 };
 
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return lower;
-}
-
 std::optional<Authority> parse_authority(std::string_view text) {
   Authority authority;
   std::string_view rest;
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
     if (end == std::string_view::npos) return std::nullopt;
-    authority.name = lower_case(text.substr(1, end - 1));
+    authority.name = to_lower(text.substr(1, end - 1));
     rest = text.substr(end + 1);
   } else {
     const std::size_t end = std::min(text.find(':'), text.size());
-    authority.name = lower_case(text.substr(0, end));
+    authority.name = to_lower(text.substr(0, end));
     rest = text.substr(end);
   }
   if (authority.name.empty()) return std::nullopt;
@@ -46,21 +37,10 @@ std::optional<Authority> parse_authority(std::string_view text) {
   return authority;
 }
 
-// In the kernel's own bytes; empty for what is no literal address.
-std::string address_bytes(const std::string& text) {
-  std::array<char, sizeof(in6_addr)> bytes{};
-  if (::inet_pton(AF_INET, text.c_str(), bytes.data()) == 1) return {bytes.data(), sizeof(in_addr)};
-  if (::inet_pton(AF_INET6, text.c_str(), bytes.data()) == 1) return {bytes.data(), sizeof(in6_addr)};
-  return {};
-}
-
 bool is_loopback_address(const std::string& text) {
-  const std::string bytes = address_bytes(text);
-  return (bytes.size() == sizeof(in_addr) && bytes[0] == 127) ||
-         (bytes.size() == sizeof(in6_addr) && bytes == address_bytes("::1"));
+  const auto address = parse_ip_address(text);
+  return address && address->is_loopback();
 }
-
-bool is_any_address(const std::string& text) { return text == "0.0.0.0" || address_bytes(text) == address_bytes("::"); }
 
 }  // namespace
 
@@ -71,18 +51,18 @@ bool is_own_host(const Listening& listening, std::string_view host) {
   if (listening.unix_socket) return is_local;
   if (authority->port.value_or(80) != listening.port) return false;
   if (authority->name == "localhost") return true;
-  const std::string bytes = address_bytes(authority->name);
-  if (bytes.empty()) return false;
-  return is_any_address(listening.address) || bytes == address_bytes(listening.address);
+  const auto wanted = parse_ip_address(authority->name);
+  const auto own = parse_ip_address(listening.address);
+  return wanted && own && (own->is_any() || *wanted == *own);
 }
 
 bool is_own_origin(std::string_view host, std::string_view origin) {
-  return lower_case(origin) == "http://" + lower_case(host);
+  return to_lower(origin) == "http://" + to_lower(host);
 }
 
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
-  if (lower_case(authorization.substr(0, scheme.size())) != scheme) return {};
+  if (to_lower(authorization.substr(0, scheme.size())) != scheme) return {};
   return authorization.substr(scheme.size());
 }
 
@@ -96,7 +76,7 @@ bool equal_secrets(std::string_view a, std::string_view b) {
 
 Listening parse_listening(const std::string& text) {
   const auto authority = parse_authority(text);
-  if (!authority || !authority->port || address_bytes(authority->name).empty())
+  if (!authority || !authority->port || !parse_ip_address(authority->name))
     throw Error({.code = ErrorCode::usage,
                  .context = "invalid",
                  .object = "--listen",

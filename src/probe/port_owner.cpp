@@ -10,11 +10,6 @@
 namespace agentctl {
 namespace {
 
-bool is_loopback(const IpAddress& address) {
-  if (!address.is_v6) return address.bytes[0] == 127;
-  return address.bytes.back() == 1 && std::count(address.bytes.begin(), address.bytes.end(), 0) == 15;
-}
-
 // Nobody, or the process of ours that has it open. It is most often the same as in the check before.
 std::optional<pid_t> own_holder(std::uint64_t inode) {
   static pid_t last = 0;
@@ -40,7 +35,7 @@ std::string name_of(std::uint64_t inode) {
 
 std::optional<std::string> port_stranger(const std::string& address, std::uint16_t port) {
   const auto parsed = parse_ip_address(address);
-  if (!parsed || !is_loopback(*parsed)) return std::nullopt;
+  if (!parsed || !parsed->is_loopback()) return std::nullopt;
   const std::string name = "port " + std::to_string(port);
   try {
     const std::vector<ListeningSocket> sockets = listeners_at(*parsed, port);

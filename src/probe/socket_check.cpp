@@ -1,6 +1,5 @@
 #include "probe/socket_check.hpp"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,6 +12,7 @@
 #include <system_error>
 
 #include "base/error.hpp"
+#include "base/ip_address.hpp"
 #include "base/unix_socket.hpp"
 #include "probe/port_owner.hpp"
 
@@ -46,24 +46,28 @@ struct InternetAddress {
   socklen_t size = 0;
 };
 
-InternetAddress internet_address(const std::string& text, std::uint16_t port) {
+InternetAddress internet_address(const IpAddress& ip, std::uint16_t port) {
   InternetAddress address;
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-  if (::inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(port);
-    address.size = sizeof *v4;
-  } else if (::inet_pton(AF_INET6, text.c_str(), &v6->sin6_addr) == 1) {
+  if (ip.is_v6) {
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
     v6->sin6_family = AF_INET6;
     v6->sin6_port = htons(port);
+    std::memcpy(&v6->sin6_addr, ip.bytes.data(), sizeof v6->sin6_addr);
     address.size = sizeof *v6;
+  } else {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    std::memcpy(&v4->sin_addr, ip.bytes.data(), sizeof v4->sin_addr);
+    address.size = sizeof *v4;
   }
   return address;
 }
 
 std::string connect_error(const std::string& address, std::uint16_t port, microseconds limit) {
-  const InternetAddress peer = internet_address(address, port);
+  const auto parsed = parse_ip_address(address);
+  if (!parsed) return "'" + address + "' is no address";
+  const InternetAddress peer = internet_address(*parsed, port);
   const Fd socket(::socket(peer.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return "cannot make a socket: " + reason_of(errno);
   const int error = connect_within(socket, reinterpret_cast<const sockaddr*>(&peer.storage), peer.size, limit);

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstdio>
 
+#include "base/ascii.hpp"
+
 namespace agentctl {
 namespace {
 
@@ -15,8 +17,7 @@ constexpr microseconds century = std::chrono::hours(876'000);
 std::string escape_address(const std::string& path) {
   std::string escaped;
   for (const char c : path) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       std::string_view("-_/.\\").find(c) != std::string_view::npos;
+    const bool plain = is_alphanumeric(c) || std::string_view("-_/.\\").find(c) != std::string_view::npos;
     if (plain) {
       escaped += c;
     } else {
@@ -82,8 +83,7 @@ std::string ManagerBus::unit_path(const std::string& unit) {
   std::string path = "/org/freedesktop/systemd1/unit/";
   for (std::size_t i = 0; i < unit.size(); ++i) {
     const char c = unit[i];
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (letter || (i > 0 && c >= '0' && c <= '9')) {
+    if (is_letter(c) || (i > 0 && is_digit(c))) {
       path += c;
     } else {
       char hex[8];
