@@ -27,17 +27,15 @@ CommandOptions parse(Invocation& invocation) {
                    "agentctl-services(5) describes the file.",
                    {"agentctl apply --check services.json", "agentctl apply services.json"});
   CommandOptions options;
-  CLI::App& app = line.app();
-  app.add_option("FILE", options.file)->required()->type_name("");
-  app.add_flag("--check", options.check, "only read the file, and say what is wrong with it");
-  app.add_option("--require-git-workdir", options.require_git_workdir,
-                 "a service's folder must be a git work tree (default: as configured)")
-      ->type_name("yes|no");
-  app.add_option("-p,--project", options.project, "project that they belong to")->type_name("PROJECT");
-  app.add_option("--agent", options.request.agent, "agent that must have written it")->type_name("AGENT");
-  app.add_option("--work-item", options.request.work_item, "work item that it must be for")->type_name("ITEM");
-  app.add_flag("--wait", options.wait, "return when all are healthy or one has failed (default)");
-  app.add_flag("--no-wait", options.no_wait, "return when they have been started");
+  line.add_argument("FILE", options.file);
+  line.add_flag("--check", options.check, "only read the file, and say what is wrong with it");
+  line.add_option("--require-git-workdir", options.require_git_workdir, "yes|no",
+                  "a service's folder must be a git work tree (default: as configured)");
+  line.add_option("-p,--project", options.project, "PROJECT", "project that they belong to");
+  line.add_option("--agent", options.request.agent, "AGENT", "agent that must have written it");
+  line.add_option("--work-item", options.request.work_item, "ITEM", "work item that it must be for");
+  line.add_flag("--wait", options.wait, "return when all are healthy or one has failed (default)");
+  line.add_flag("--no-wait", options.no_wait, "return when they have been started");
   line.parse();
   if (options.wait && options.no_wait) throw usage_error("apply", "--wait and --no-wait exclude each other");
   const std::string& git = options.require_git_workdir;

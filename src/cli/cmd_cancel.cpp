@@ -25,8 +25,8 @@ int cmd_cancel(Invocation& invocation) {
                    {"agentctl cancel web", "agentctl cancel --reason 'not needed' web"});
   std::vector<std::string> names;
   std::string reason;
-  line.app().add_option("NAME", names)->required()->type_name("");
-  line.app().add_option("--reason", reason, "why, for the record")->type_name("TEXT");
+  line.add_argument("NAME", names);
+  line.add_option("--reason", reason, "TEXT", "why, for the record");
   line.parse();
 
   Context& context = invocation.context();

@@ -15,12 +15,11 @@ int cmd_context(Invocation& invocation) {
   std::string project;
   std::string format = "markdown";
   std::string max_bytes;
-  line.app().add_option("-p,--project", project, "the agent's project")->required()->type_name("PROJECT");
-  line.app().add_option("--format", format, "markdown (default) or json")->type_name("FORMAT");
-  line.app()
-      .add_option("--max-bytes", max_bytes, "a short form where the full one is longer (default: 2048)")
-      ->type_name("N");
+  line.add_option("-p,--project", project, "PROJECT", "the agent's project");
+  line.add_option("--format", format, "FORMAT", "markdown (default) or json");
+  line.add_option("--max-bytes", max_bytes, "N", "a short form where the full one is longer (default: 2048)");
   line.parse();
+  if (project.empty()) throw usage_error("context", "--project is required");
   if (format != "markdown" && format != "json")
     throw usage_error("context", "--format takes markdown or json, not '" + to_printable(format) + "'");
   const std::size_t limit = max_bytes.empty()

@@ -26,9 +26,9 @@ int cmd_events(Invocation& invocation) {
   bool follow = false;
   std::string project;
   std::string group;
-  line.app().add_flag("-f,--follow", follow, "what happens from now on, as it happens");
-  line.app().add_option("-p,--project", project, "of this project")->type_name("PROJECT");
-  line.app().add_option("--group", group, "of this group")->type_name("GROUP");
+  line.add_flag("-f,--follow", follow, "what happens from now on, as it happens");
+  line.add_option("-p,--project", project, "PROJECT", "of this project");
+  line.add_option("--group", group, "GROUP", "of this group");
   line.parse();
 
   const bool json = invocation.globals().json;

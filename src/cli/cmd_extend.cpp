@@ -11,8 +11,8 @@ int cmd_extend(Invocation& invocation) {
                    {"agentctl extend web 30min", "agentctl extend web infinity"});
   std::string name;
   std::string span;
-  line.app().add_option("NAME", name)->required()->type_name("");
-  line.app().add_option("SPAN", span)->required()->type_name("");
+  line.add_argument("NAME", name);
+  line.add_argument("SPAN", span);
   line.parse();
   const microseconds by = parse_span("SPAN", span);
   if (by <= microseconds(0)) throw usage_error("extend", "SPAN must be longer than 0");

@@ -76,9 +76,9 @@ int flow_run(Invocation& invocation) {
   std::string file;
   bool wait = false;
   bool check = false;
-  line.app().add_option("FILE", file)->required()->type_name("");
-  line.app().add_flag("--wait", wait, "return when it has ended: 0 when it succeeded, else 1");
-  line.app().add_flag("--check", check, "only read the file");
+  line.add_argument("FILE", file);
+  line.add_flag("--wait", wait, "return when it has ended: 0 when it succeeded, else 1");
+  line.add_flag("--check", check, "only read the file");
   line.parse();
   const FlowRequest request = read_flow(file);
   if (check) {
@@ -103,7 +103,7 @@ int flow_run(Invocation& invocation) {
 int flow_list(Invocation& invocation) {
   CommandLine line(invocation, "flow list", "[-a]", "Shows the flows that live.", {"agentctl flow list -a"});
   bool all = false;
-  line.app().add_flag("-a,--all", all, "also those that have ended");
+  line.add_flag("-a,--all", all, "also those that have ended");
   line.parse();
   const std::vector<FlowView> views = list_flows(invocation.context(), all);
   if (invocation.globals().json) {
@@ -139,7 +139,7 @@ int flow_status(Invocation& invocation) {
   CommandLine line(invocation, "flow status", "FLOW", "Shows one flow and how its steps stand.",
                    {"agentctl flow status release"});
   std::string name;
-  line.app().add_option("FLOW", name)->required()->type_name("");
+  line.add_argument("FLOW", name);
   line.parse();
   show(invocation, find_flow(invocation.context(), name));
   return 0;
@@ -150,7 +150,7 @@ int flow_wait(Invocation& invocation) {
                    "Waits until a flow has ended: 0 when it succeeded, else 1.", {"agentctl flow wait release"});
   std::string name;
   std::optional<microseconds> timeout;
-  line.app().add_option("FLOW", name)->required()->type_name("");
+  line.add_argument("FLOW", name);
   line.add_span("--timeout", timeout, "wait no longer");
   line.parse();
   Context& context = invocation.context();
@@ -168,9 +168,9 @@ int flow_cancel(Invocation& invocation) {
   std::string name;
   std::string reason;
   bool stop = false;
-  line.app().add_option("FLOW", name)->required()->type_name("");
-  line.app().add_flag("--stop", stop, "stop the steps that run, too");
-  line.app().add_option("--reason", reason, "why, for the record")->type_name("TEXT");
+  line.add_argument("FLOW", name);
+  line.add_flag("--stop", stop, "stop the steps that run, too");
+  line.add_option("--reason", reason, "TEXT", "why, for the record");
   line.parse();
   Context& context = invocation.context();
   show(invocation, cancel_flow(context, find_flow(context, name), shorten(to_printable(reason), 256), stop));
@@ -183,8 +183,8 @@ int flow_resume(Invocation& invocation) {
                    {"agentctl flow resume release", "agentctl flow resume release approval"});
   std::string name;
   std::string gate;
-  line.app().add_option("FLOW", name)->required()->type_name("");
-  line.app().add_option("GATE", gate)->type_name("");
+  line.add_argument("FLOW", name);
+  line.add_optional_argument("GATE", gate);
   line.parse();
   Context& context = invocation.context();
   show(invocation, resume_flow(context, find_flow(context, name), gate));

@@ -12,8 +12,8 @@ int cmd_hint(Invocation& invocation) {
                    {"agentctl hint", "agentctl hint --agent ripley --work-item W-1"});
   std::string agent;
   std::string work_item;
-  line.app().add_option("--agent", agent, "who the agent is, for `apply --agent`")->type_name("AGENT");
-  line.app().add_option("--work-item", work_item, "what it works on, for `apply --work-item`")->type_name("ITEM");
+  line.add_option("--agent", agent, "AGENT", "who the agent is, for `apply --agent`");
+  line.add_option("--work-item", work_item, "ITEM", "what it works on, for `apply --work-item`");
   line.parse();
   print(service_hint(read_configuration(invocation.context().configuration_files).services, agent, work_item));
   return 0;

@@ -32,7 +32,7 @@ int cmd_kill(Invocation& invocation) {
                    {"agentctl kill -s HUP web", "agentctl kill -s KILL web"});
   const Selection selection(line, "kill");
   std::string signal = "TERM";
-  line.app().add_option("-s,--signal", signal, "name or number (default: TERM)")->type_name("SIG");
+  line.add_option("-s,--signal", signal, "SIG", "name or number (default: TERM)");
   line.parse();
   const int number = parse_signal(signal);
 

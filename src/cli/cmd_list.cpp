@@ -61,13 +61,10 @@ int cmd_list(Invocation& invocation) {
                    {"agentctl list", "agentctl list -a --state failed", "agentctl list --json"});
   SessionFilter filter;
   std::vector<std::string> states;
-  line.app().add_flag("-a,--all", filter.ended, "also those that have ended");
-  line.app().add_option("-p,--project", filter.project, "of this project")->type_name("PROJECT");
-  line.app().add_option("--group", filter.group, "of this group")->type_name("GROUP");
-  line.app()
-      .add_option("--state", states, "in this state; may be given more than once")
-      ->type_name("STATE")
-      ->allow_extra_args(false);
+  line.add_flag("-a,--all", filter.ended, "also those that have ended");
+  line.add_option("-p,--project", filter.project, "PROJECT", "of this project");
+  line.add_option("--group", filter.group, "GROUP", "of this group");
+  line.add_option("--state", states, "STATE", "in this state; may be given more than once");
   line.parse();
   for (const std::string& text : states) {
     const auto state = parse_state(text);

@@ -49,15 +49,12 @@ int cmd_logs(Invocation& invocation) {
   bool follow = false;
   bool times = false;
   LogOptions options;
-  line.app().add_option("NAME", name)->required()->type_name("");
-  line.app().add_flag("-f,--follow", follow, "go on with what it prints, until it has ended");
-  line.app().add_option("-n,--lines", lines, "only the last so many lines")->type_name("N");
-  line.app().add_option("--since", since, "only from then on: a time, or a span ago")->type_name("T");
-  line.app()
-      .add_option("--stream", stream, "only this one")
-      ->type_name("stdout|stderr")
-      ->check(CLI::IsMember({"stdout", "stderr"}).description(""));
-  line.app().add_flag("-t,--times", times, "each line with its time");
+  line.add_argument("NAME", name);
+  line.add_flag("-f,--follow", follow, "go on with what it prints, until it has ended");
+  line.add_option("-n,--lines", lines, "N", "only the last so many lines");
+  line.add_option("--since", since, "T", "only from then on: a time, or a span ago");
+  line.add_choice("--stream", stream, {"stdout", "stderr"}, "only this one");
+  line.add_flag("-t,--times", times, "each line with its time");
   line.parse();
   if (!lines.empty()) options.lines = parse_number("logs", "--lines", lines, INT64_MAX);
   if (!since.empty()) options.since = parse_since(since);

@@ -73,7 +73,7 @@ int cmd_port(Invocation& invocation) {
   CommandLine line(invocation, "port", "N", "Tells who holds a TCP port and who listens on it. Nobody: exit status 3.",
                    {"agentctl port 3000", "agentctl port --json 3000"});
   std::string number;
-  line.app().add_option("N", number)->required()->type_name("");
+  line.add_argument("N", number);
   line.parse();
   const auto port = static_cast<std::uint16_t>(parse_number("port", "N", number, 65535));
   if (port == automatic_port) throw usage_error("port", "N takes a number from 1 on");

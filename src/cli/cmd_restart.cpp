@@ -13,11 +13,8 @@ int cmd_restart(Invocation& invocation) {
                    {"agentctl restart web", "agentctl restart -e TOKEN web"});
   std::vector<std::string> names;
   std::vector<std::string> variables;
-  line.app().add_option("NAME", names)->required()->type_name("");
-  line.app()
-      .add_option("-e,--env", variables, "for an ended one: values given with -e K=V are not kept")
-      ->type_name("K=V|K")
-      ->allow_extra_args(false);
+  line.add_argument("NAME", names);
+  line.add_option("-e,--env", variables, "K=V|K", "for an ended one: values given with -e K=V are not kept");
   line.parse();
 
   Context& context = invocation.context();

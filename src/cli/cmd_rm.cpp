@@ -11,7 +11,7 @@ int cmd_rm(Invocation& invocation) {
                    "Forgets ended sessions. Live ones are refused. What they printed stays in the journal.",
                    {"agentctl rm web"});
   std::vector<std::string> names;
-  line.app().add_option("NAME", names)->required()->type_name("");
+  line.add_argument("NAME", names);
   line.parse();
 
   Context& context = invocation.context();

@@ -52,59 +52,55 @@ struct RunOptions {
 };
 
 void add_options(CommandLine& line, RunOptions& options, bool& detach, std::optional<microseconds>& stop_timeout) {
-  CLI::App& app = line.app();
   SessionRequest& request = options.launch.request;
-  app.add_option("-n,--name", request.name, "name, unique among live sessions")->type_name("NAME");
-  app.add_option("-C,--cwd", request.cwd, "folder to run in (default: this one)")->type_name("DIR");
-  const auto each = [](CLI::Option* option, const char* type) { option->type_name(type)->allow_extra_args(false); };
-  each(app.add_option("-e,--env", options.launch.variables, "set a variable, or pass your own on"), "K=V|K");
-  app.add_option("--env-file", request.env_file, "variables, one K=V a line")->type_name("FILE");
-  app.add_flag("--clean-env", request.clean_env, "start from HOME USER SHELL PATH LANG TERM XDG_RUNTIME_DIR only");
+  line.add_option("-n,--name", request.name, "NAME", "name, unique among live sessions");
+  line.add_option("-C,--cwd", request.cwd, "DIR", "folder to run in (default: this one)");
+  line.add_option("-e,--env", options.launch.variables, "K=V|K", "set a variable, or pass your own on");
+  line.add_option("--env-file", request.env_file, "FILE", "variables, one K=V a line");
+  line.add_flag("--clean-env", request.clean_env, "start from HOME USER SHELL PATH LANG TERM XDG_RUNTIME_DIR only");
   line.add_span("--ttl", request.ttl, "time limit: 90s, 15min, 2h 30min (default: none)");
   line.add_span("--stop-timeout", stop_timeout, "from SIGTERM to SIGKILL on stop (default: 5s)");
-  app.add_option("-p,--project", request.project, "project that it belongs to")->type_name("PROJECT");
-  app.add_option("--group", request.group, "group that it belongs to")->type_name("GROUP");
-  app.add_option("--agent", request.agent, "agent that it belongs to")->type_name("AGENT");
-  app.add_option("--work-item", request.work_item, "what it works on")->type_name("ITEM");
-  each(app.add_option("--label", options.labels, "a label, as often as needed"), "K=V");
-  each(app.add_option("--port", options.ports, "port to hold for it, or a free one; its PORT"), "N|auto");
-  app.add_option("--restart", options.restart, "start again when it has ended: no (default), on-failure or always")
-      ->type_name("POLICY");
+  line.add_option("-p,--project", request.project, "PROJECT", "project that it belongs to");
+  line.add_option("--group", request.group, "GROUP", "group that it belongs to");
+  line.add_option("--agent", request.agent, "AGENT", "agent that it belongs to");
+  line.add_option("--work-item", request.work_item, "ITEM", "what it works on");
+  line.add_option("--label", options.labels, "K=V", "a label, as often as needed");
+  line.add_option("--port", options.ports, "N|auto", "port to hold for it, or a free one; its PORT");
+  line.add_option("--restart", options.restart, "POLICY",
+                  "start again when it has ended: no (default), on-failure or always");
   line.add_span("--restart-delay", options.restart_delay, "before the first restart; doubled each time (default: 2s)");
   line.add_span("--restart-max-delay", options.restart_max_delay, "at most (default: 2min)");
   line.add_span("--restart-early", options.restart_early, "a longer run resets the delay (default: 10s)");
-  app.add_option("--restart-limit", options.restart_limit, "so many early ends in a row park it (default: 5)")
-      ->type_name("N");
-  each(app.add_option("--no-restart-on", options.no_restart_on, "an exit code that parks it at once (default: 78)"),
-       "CODE");
-  app.add_option("--ready", options.ready, "ready when http://…, tcp:PORT, unix:PATH, cmd:CMD, log:RE or notify is")
-      ->type_name("CHECK");
+  line.add_option("--restart-limit", options.restart_limit, "N", "so many early ends in a row park it (default: 5)");
+  line.add_option("--no-restart-on", options.no_restart_on, "CODE", "an exit code that parks it at once (default: 78)");
+  line.add_option("--ready", options.ready, "CHECK",
+                  "ready when http://…, tcp:PORT, unix:PATH, cmd:CMD, log:RE or notify is");
   line.add_span("--ready-timeout", options.ready_timeout, "it has failed when it is not ready by then (default: 1min)");
   line.add_span("--ready-interval", options.ready_interval, "between checks (default: 1s, and 30s once it is ready)");
-  app.add_option("--unhealthy", options.unhealthy, "what follows 3 failed checks: report (default), restart or stop")
-      ->type_name("WHAT");
-  app.add_option("--pool", request.pool.name, "take a slot of this pool; wait for one when all are taken")
-      ->type_name("POOL");
-  app.add_option("--max", options.pool_max, "slots of the pool (default: as configured, else 10)")->type_name("N");
-  app.add_option("--priority", options.priority, "place in line: -100 to 100, the higher goes first (default: 0)")
-      ->type_name("N");
-  app.add_flag("--queue", options.launch.queue, "do not wait for a slot: return, and let it start when one comes free");
+  line.add_option("--unhealthy", options.unhealthy, "WHAT",
+                  "what follows 3 failed checks: report (default), restart or stop");
+  line.add_option("--pool", request.pool.name, "POOL", "take a slot of this pool; wait for one when all are taken");
+  line.add_option("--max", options.pool_max, "N", "slots of the pool (default: as configured, else 10)");
+  line.add_option("--priority", options.priority, "N",
+                  "place in line: -100 to 100, the higher goes first (default: 0)");
+  line.add_flag("--queue", options.launch.queue,
+                "do not wait for a slot: return, and let it start when one comes free");
   line.add_span("--queue-timeout", options.queue_timeout, "wait no longer for a slot (default: 1min)");
-  app.add_flag("--persist", request.persist, "start it again after a reboot or logout");
-  app.add_option("--on-end", request.on_end, "run this with sh when it has ended")->type_name("COMMAND");
-  app.add_option("--exclusive", request.exclusive, "a key that only one live session may have")->type_name("KEY");
-  app.add_option("--source", request.source, "one live session for each source and project")->type_name("LABEL");
-  app.add_flag("--reuse", options.reuse, "give the one that has the name or key, if it is the same command");
-  app.add_flag("--replace", options.replace, "end the one that has the name or key first");
-  app.add_option("--uid", request.user, "run as this user (system scope, root only)")->type_name("USER");
-  app.add_flag("-d,--detach", detach, "return when it has started (default)");
-  app.add_flag("--wait", options.wait, "return when it has ended, with its status");
-  app.add_flag("-f,--follow", options.follow, "show its output, return with its status");
-  app.add_flag("--scope", options.scope, "run it here, on this terminal and these streams");
-  app.add_option("--stdout", request.stdout_file, "append its output to this file too")->type_name("FILE");
-  app.add_option("--stderr", request.stderr_file, "append its errors to this file too")->type_name("FILE");
-  app.add_option("--log-max", options.log_max, "then FILE becomes FILE.1; 0: never (default: 10M)")->type_name("SIZE");
-  app.add_flag("--dry-run", options.dry_run, "print the unit that would be made, make nothing");
+  line.add_flag("--persist", request.persist, "start it again after a reboot or logout");
+  line.add_option("--on-end", request.on_end, "COMMAND", "run this with sh when it has ended");
+  line.add_option("--exclusive", request.exclusive, "KEY", "a key that only one live session may have");
+  line.add_option("--source", request.source, "LABEL", "one live session for each source and project");
+  line.add_flag("--reuse", options.reuse, "give the one that has the name or key, if it is the same command");
+  line.add_flag("--replace", options.replace, "end the one that has the name or key first");
+  line.add_option("--uid", request.user, "USER", "run as this user (system scope, root only)");
+  line.add_flag("-d,--detach", detach, "return when it has started (default)");
+  line.add_flag("--wait", options.wait, "return when it has ended, with its status");
+  line.add_flag("-f,--follow", options.follow, "show its output, return with its status");
+  line.add_flag("--scope", options.scope, "run it here, on this terminal and these streams");
+  line.add_option("--stdout", request.stdout_file, "FILE", "append its output to this file too");
+  line.add_option("--stderr", request.stderr_file, "FILE", "append its errors to this file too");
+  line.add_option("--log-max", options.log_max, "SIZE", "then FILE becomes FILE.1; 0: never (default: 10M)");
+  line.add_flag("--dry-run", options.dry_run, "print the unit that would be made, make nothing");
 }
 
 RestartRules restart_rules(const RunOptions& options) {

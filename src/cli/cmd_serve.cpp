@@ -51,15 +51,13 @@ int cmd_serve(Invocation& invocation) {
   bool show_token = false;
   bool i_know = false;
   ServeOptions options;
-  line.app().add_option("--listen", listen, "a TCP port instead of the socket")->type_name("ADDRESS:PORT");
-  line.app()
-      .add_option("--socket", path, "this socket (default: agentctl-http.sock in the runtime folder)")
-      ->type_name("PATH")
-      ->excludes("--listen");
+  line.add_option("--listen", listen, "ADDRESS:PORT", "a TCP port instead of the socket");
+  line.add_option("--socket", path, "PATH", "this socket (default: agentctl-http.sock in the runtime folder)");
   line.add_span("--idle", options.idle, "end after so long without a connection");
-  line.app().add_flag("--token", show_token, "print the token for --listen, and end");
-  line.app().add_flag("--i-know", i_know, "allow an address that others can reach");
+  line.add_flag("--token", show_token, "print the token for --listen, and end");
+  line.add_flag("--i-know", i_know, "allow an address that others can reach");
   line.parse();
+  if (!listen.empty() && !path.empty()) throw usage_error("serve", "--listen and --socket exclude each other");
 
   Context& context = invocation.context();
   if (show_token) {

@@ -39,9 +39,9 @@ int cmd_stop(Invocation& invocation) {
                     "agentctl stop -p shop --remove"});
   const Selection selection(line, "stop", Selection::All::offered);
   StopOptions options;
-  line.app().add_option("--reason", options.reason, "why, for the record")->type_name("TEXT");
+  line.add_option("--reason", options.reason, "TEXT", "why, for the record");
   line.add_span("--timeout", options.timeout, "from SIGTERM to SIGKILL (default: as started)");
-  line.app().add_flag("--remove", options.remove, "forget them then, and of -p or --group what had ended already");
+  line.add_flag("--remove", options.remove, "forget them then, and of -p or --group what had ended already");
   line.parse();
   options.reason = shorten(to_printable(options.reason), 256);
 

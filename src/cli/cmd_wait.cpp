@@ -15,10 +15,7 @@ int cmd_wait(Invocation& invocation) {
   const Selection selection(line, "wait");
   std::string what = "exit";
   std::optional<microseconds> timeout;
-  line.app()
-      .add_option("--for", what, "what to wait for (default: exit)")
-      ->type_name("exit|ready|healthy")
-      ->check(CLI::IsMember({"exit", "ready", "healthy"}).description(""));
+  line.add_choice("--for", what, {"exit", "ready", "healthy"}, "what to wait for (default: exit)");
   line.add_span("--timeout", timeout, "give up after so long, with status 7");
   line.parse();
 

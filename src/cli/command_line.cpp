@@ -1,5 +1,7 @@
 #include "cli/command_line.hpp"
 
+#include <CLI/CLI.hpp>
+
 #include "base/text.hpp"
 #include "cli/print.hpp"
 
@@ -86,19 +88,57 @@ CommandLine::CommandLine(Invocation& invocation, std::string verb, std::string u
       verb_(std::move(verb)),
       usage_(std::move(usage)),
       examples_(std::move(examples)),
-      app_(std::move(description)) {
-  app_.formatter(std::make_shared<HelpFormatter>());
-  app_.set_help_flag();
-  app_.add_flag("-h,--help", help_, "show this");
-  app_.add_flag("--user", user_, "the sessions of your own systemd (default, but for root)")->group("Everywhere");
-  app_.add_flag("--system", system_, "the sessions of the system's systemd")->group("Everywhere");
-  app_.add_flag("--json", invocation_.globals().json, "print JSON")->group("Everywhere");
-  app_.add_flag("--no-color", invocation_.globals().no_color, "no colours (also: NO_COLOR)")->group("Everywhere");
+      app_(std::make_unique<CLI::App>(std::move(description))) {
+  app_->formatter(std::make_shared<HelpFormatter>());
+  app_->set_help_flag();
+  app_->add_flag("-h,--help", help_, "show this");
+  app_->add_flag("--user", user_, "the sessions of your own systemd (default, but for root)")->group("Everywhere");
+  app_->add_flag("--system", system_, "the sessions of the system's systemd")->group("Everywhere");
+  app_->add_flag("--json", invocation_.globals().json, "print JSON")->group("Everywhere");
+  app_->add_flag("--no-color", invocation_.globals().no_color, "no colours (also: NO_COLOR)")->group("Everywhere");
+}
+
+CommandLine::~CommandLine() = default;
+
+void CommandLine::add_flag(const std::string& names, bool& flag, const std::string& help) {
+  app_->add_flag(names, flag, help);
+}
+
+void CommandLine::add_option(const std::string& names, std::string& value, const char* type, const std::string& help) {
+  app_->add_option(names, value, help)->type_name(type);
+}
+
+void CommandLine::add_option(const std::string& names, std::vector<std::string>& values, const char* type,
+                             const std::string& help) {
+  app_->add_option(names, values, help)->type_name(type)->allow_extra_args(false);
+}
+
+void CommandLine::add_choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
+                             const std::string& help) {
+  std::string type;
+  for (const std::string& choice : choices) type += (type.empty() ? "" : "|") + choice;
+  app_->add_option(names, value, help)->type_name(type)->check(CLI::IsMember(choices).description(""));
+}
+
+void CommandLine::add_argument(const std::string& name, std::string& value) {
+  app_->add_option(name, value)->required()->type_name("");
+}
+
+void CommandLine::add_argument(const std::string& name, std::vector<std::string>& values) {
+  app_->add_option(name, values)->required()->type_name("");
+}
+
+void CommandLine::add_optional_argument(const std::string& name, std::string& value) {
+  app_->add_option(name, value)->type_name("");
+}
+
+void CommandLine::add_optional_argument(const std::string& name, std::vector<std::string>& values) {
+  app_->add_option(name, values)->type_name("");
 }
 
 void CommandLine::add_span(const std::string& names, std::optional<microseconds>& span, const std::string& help) {
   const auto text = std::make_shared<std::string>();
-  CLI::Option* option = app_.add_option(names, *text, help)->type_name("SPAN");
+  CLI::Option* option = app_->add_option(names, *text, help)->type_name("SPAN");
   after_parse_.push_back([text, option, &span] {
     if (option->count() > 0) span = parse_span(option->get_name(), *text);
   });
@@ -106,8 +146,8 @@ void CommandLine::add_span(const std::string& names, std::optional<microseconds>
 
 std::string CommandLine::help() const {
   std::string text =
-      "Usage: agentctl " + verb_ + (usage_.empty() ? "" : " " + usage_) + "\n" + app_.get_description() + "\n";
-  const std::string all = app_.help();
+      "Usage: agentctl " + verb_ + (usage_.empty() ? "" : " " + usage_) + "\n" + app_->get_description() + "\n";
+  const std::string all = app_->help();
   // CLI11 begins with the description and a usage line of its own.
   const auto options = all.find("\nOptions:");
   if (options != std::string::npos) text += all.substr(options);
@@ -126,7 +166,7 @@ void CommandLine::parse(bool words_follow) {
   if (words_follow) {
     std::size_t end = 0;
     while (end < words.size() && words[end].size() > 1 && words[end].front() == '-' && words[end] != "--")
-      end += words_of_option(app_, words[end]);
+      end += words_of_option(*app_, words[end]);
     end = std::min(end, words.size());
     const std::size_t from = end < words.size() && words[end] == "--" ? end + 1 : end;
     rest_.assign(words.begin() + static_cast<std::ptrdiff_t>(from), words.end());
@@ -134,9 +174,9 @@ void CommandLine::parse(bool words_follow) {
   }
   std::reverse(words.begin(), words.end());
   try {
-    app_.parse(std::move(words));
+    app_->parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    if (!help_) throw usage_error(verb_, reason_of(error, app_));
+    if (!help_) throw usage_error(verb_, reason_of(error, *app_));
   }
   if (help_) {
     print(help());

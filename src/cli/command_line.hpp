@@ -1,12 +1,18 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/time.hpp"
 #include "cli/invocation.hpp"
+
+namespace CLI {
+class App;
+}  // namespace CLI
 
 namespace agentctl {
 
@@ -21,10 +27,24 @@ class CommandLine {
   CommandLine(Invocation& invocation, std::string verb, std::string usage, std::string description,
               std::vector<std::string> examples);
 
-  CLI::App& app() { return app_; }
+  ~CommandLine();
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
 
+  // What is given is written to the variables by parse(); `names` are "-s,--long".
+  void add_flag(const std::string& names, bool& flag, const std::string& help);
+  void add_option(const std::string& names, std::string& value, const char* type, const std::string& help);
+  /// One that may be given more than once.
+  void add_option(const std::string& names, std::vector<std::string>& values, const char* type,
+                  const std::string& help);
+  void add_choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
+                  const std::string& help);
   /// A time span option; none stays empty.
   void add_span(const std::string& names, std::optional<microseconds>& span, const std::string& help);
+  void add_argument(const std::string& name, std::string& value);
+  void add_argument(const std::string& name, std::vector<std::string>& values);  ///< at least one
+  void add_optional_argument(const std::string& name, std::string& value);
+  void add_optional_argument(const std::string& name, std::vector<std::string>& values);
 
   /// Throws Error{usage} or HelpShown. From the first word that is no option on, words are left to rest() when
   /// `words_follow` is set.
@@ -43,7 +63,7 @@ class CommandLine {
   bool user_ = false;
   bool system_ = false;
   bool help_ = false;
-  CLI::App app_;
+  std::unique_ptr<CLI::App> app_;  ///< whose header takes longer to compile than all verbs together
 };
 
 /// The Error of a usage mistake; it names the --help.

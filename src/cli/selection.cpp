@@ -9,7 +9,7 @@ namespace agentctl {
 
 Session parse_one(CommandLine& line, Invocation& invocation) {
   std::string name;
-  line.app().add_option("NAME", name)->required()->type_name("");
+  line.add_argument("NAME", name);
   line.parse();
   Session session = find_session(invocation.context(), name);
   read_usage(invocation.context(), session);
@@ -18,10 +18,10 @@ Session parse_one(CommandLine& line, Invocation& invocation) {
 
 Selection::Selection(CommandLine& line, std::string verb, All all)
     : verb_(std::move(verb)), options_(all == All::offered ? "-p, --group, --all" : "-p, --group") {
-  line.app().add_option("NAME", names_)->type_name("");
-  line.app().add_option("-p,--project", filter_.project, "all of this project")->type_name("PROJECT");
-  line.app().add_option("--group", filter_.group, "all of this group")->type_name("GROUP");
-  if (all == All::offered) line.app().add_flag("--all", all_, "all");
+  line.add_optional_argument("NAME", names_);
+  line.add_option("-p,--project", filter_.project, "PROJECT", "all of this project");
+  line.add_option("--group", filter_.group, "GROUP", "all of this group");
+  if (all == All::offered) line.add_flag("--all", all_, "all");
 }
 
 std::vector<Session> Selection::find(Context& context, bool with_ended) const {

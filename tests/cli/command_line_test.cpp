@@ -17,12 +17,12 @@ using testing::StartsWith;
 class ParsedLine {
  public:
   ParsedLine(std::vector<std::string> words, bool words_follow) : invocation_(std::move(words), {}) {
-    line_.app().add_option("-n,--name", name)->type_name("NAME");
-    line_.app().add_option("-e,--env", variables)->allow_extra_args(false);
-    line_.app().add_flag("-f,--follow", follow);
-    line_.app().add_flag("-d,--detach", detach);
+    line_.add_option("-n,--name", name, "NAME", "");
+    line_.add_option("-e,--env", variables, "K=V", "");
+    line_.add_flag("-f,--follow", follow, "");
+    line_.add_flag("-d,--detach", detach, "");
     line_.add_span("--ttl", ttl, "time limit");
-    if (!words_follow) line_.app().add_option("NAME", names);
+    if (!words_follow) line_.add_optional_argument("NAME", names);
     line_.parse(words_follow);
     rest = line_.rest();
     globals = invocation_.globals();
