@@ -14,7 +14,6 @@ namespace {
 struct CommandOptions {
   std::string file;
   std::string project;
-  std::string require_git_workdir;
   ApplyRequest request;
   bool check = false;
   bool wait = false;
@@ -27,9 +26,10 @@ CommandOptions parse(Invocation& invocation) {
                    "agentctl-services(5) describes the file.",
                    {"agentctl apply --check services.json", "agentctl apply services.json"});
   CommandOptions options;
+  std::string git;
   line.add_argument("FILE", options.file);
   line.add_flag("--check", options.check, "only read the file, and say what is wrong with it");
-  line.add_option("--require-git-workdir", options.require_git_workdir, "yes|no",
+  line.add_choice("--require-git-workdir", git, {"yes", "no"},
                   "a service's folder must be a git work tree (default: as configured)");
   line.add_option("-p,--project", options.project, "PROJECT", "project that they belong to");
   line.add_option("--agent", options.request.agent, "AGENT", "agent that must have written it");
@@ -38,9 +38,6 @@ CommandOptions parse(Invocation& invocation) {
   line.add_flag("--no-wait", options.no_wait, "return when they have been started");
   line.parse();
   if (options.wait && options.no_wait) throw usage_error("apply", "--wait and --no-wait exclude each other");
-  const std::string& git = options.require_git_workdir;
-  if (!git.empty() && git != "yes" && git != "no")
-    throw usage_error("apply", "--require-git-workdir takes yes or no, not '" + to_printable(git) + "'");
   if (!git.empty()) options.request.require_git_workdir = git == "yes";
   options.request.text = read_input(options.file, service_file_limit);
   return options;

@@ -1,5 +1,4 @@
 #include "app/sessions.hpp"
-#include "base/text.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
 #include "cli/verb.hpp"
@@ -16,12 +15,10 @@ int cmd_context(Invocation& invocation) {
   std::string format = "markdown";
   std::string max_bytes;
   line.add_option("-p,--project", project, "PROJECT", "the agent's project");
-  line.add_option("--format", format, "FORMAT", "markdown (default) or json");
+  line.add_choice("--format", format, {"markdown", "json"}, "of the answer (default: markdown)");
   line.add_option("--max-bytes", max_bytes, "N", "a short form where the full one is longer (default: 2048)");
   line.parse();
   if (project.empty()) throw usage_error("context", "--project is required");
-  if (format != "markdown" && format != "json")
-    throw usage_error("context", "--format takes markdown or json, not '" + to_printable(format) + "'");
   const std::size_t limit = max_bytes.empty()
                                 ? default_context_bytes
                                 : static_cast<std::size_t>(parse_number("context", "--max-bytes", max_bytes, 1 << 20));

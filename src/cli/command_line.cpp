@@ -1,6 +1,7 @@
 #include "cli/command_line.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "base/text.hpp"
 #include "cli/print.hpp"
@@ -116,8 +117,16 @@ void CommandLine::add_option(const std::string& names, std::vector<std::string>&
 void CommandLine::add_choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
                              const std::string& help) {
   std::string type;
-  for (const std::string& choice : choices) type += (type.empty() ? "" : "|") + choice;
-  app_->add_option(names, value, help)->type_name(type)->check(CLI::IsMember(choices).description(""));
+  std::string said;
+  for (const std::string& choice : choices) {
+    type += (type.empty() ? "" : "|") + choice;
+    said += (said.empty() ? "" : choice == choices.back() ? " or " : ", ") + choice;
+  }
+  CLI::Option* option = app_->add_option(names, value, help)->type_name(type);
+  after_parse_.push_back([this, option, choices, said, &value] {
+    if (option->count() > 0 && std::find(choices.begin(), choices.end(), value) == choices.end())
+      throw usage_error(verb_, option->get_name() + " takes " + said + ", not '" + to_printable(value) + "'");
+  });
 }
 
 void CommandLine::add_argument(const std::string& name, std::string& value) {
