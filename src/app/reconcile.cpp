@@ -13,14 +13,6 @@
 namespace agentctl {
 namespace {
 
-std::optional<HostNote> readable_note(Context& context, const std::string& id) {
-  try {
-    return context.runtime.note(id);
-  } catch (const Error&) {
-    return std::nullopt;  // a session that runs as another user can leave anything there
-  }
-}
-
 // A session that was started with another XDG_STATE_HOME has its record there.
 bool is_kept_here(Context& context, const std::string& id) {
   try {
@@ -88,7 +80,7 @@ std::optional<End> reconcile_queued(Context& context, const Record& record) {
 
 // Whoever claimed it died before systemd had it: a host says that it has come up before it starts anything.
 bool never_began(Context& context, const Record& record) {
-  return !readable_note(context, record.id) && context.registry.stored_launch(record.id);
+  return !context.runtime.note(record.id) && context.registry.stored_launch(record.id);
 }
 
 // What a reboot has ended goes on.
@@ -122,7 +114,7 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
     }
   }
   const bool same_boot = is_of_this_boot(context, record);
-  const End end = end_without_recorder(record, readable_note(context, record.id), same_boot, context.boot_id);
+  const End end = end_without_recorder(record, context.runtime.note(record.id), same_boot, context.boot_id);
   if (!same_boot && goes_on_after_reboot(context, record, end)) return std::nullopt;
   if (!context.registry.finish(record, end)) return std::nullopt;
   remove_folder(context, record.id);

@@ -15,21 +15,11 @@ namespace agentctl {
 namespace {
 
 std::optional<HostNote> note_of(Context& context, const Record& record) {
-  if (record.end) return std::nullopt;
-  try {
-    return context.runtime.note(record.id);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+  return record.end ? std::nullopt : context.runtime.note(record.id);
 }
 
 std::optional<HealthReport> health_of(Context& context, const Record& record) {
-  if (record.end || !record.request.health) return std::nullopt;
-  try {
-    return context.runtime.health(record.id);
-  } catch (const Error&) {
-    return std::nullopt;
-  }
+  return record.end || !record.request.health ? std::nullopt : context.runtime.health(record.id);
 }
 
 // Nothing when it lives after all, when somebody else wrote its end, or when nobody can: with a full disk or a registry

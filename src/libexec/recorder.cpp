@@ -94,7 +94,7 @@ EndEvidence gather(const Record& record, const Place& place) {
   evidence.exit_code = variable("EXIT_CODE");
   evidence.exit_status = variable("EXIT_STATUS");
   evidence.invocation_id = variable("INVOCATION_ID");
-  evidence.note = or_nothing([&] { return place.runtime.note(place.id); });
+  evidence.note = place.runtime.note(place.id);
   evidence.at = now();
   // OOMPolicy=continue leaves the result to the signal; the kernel's own count says what it was.
   if (evidence.service_result == "signal" && count_oom_kills(own_unit_group()) > 0)

@@ -84,20 +84,27 @@ std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {
 }
 
 std::optional<HostNote> RuntimeFolders::note(const std::string& id) const {
-  const auto content = read_file(folder(id) + "/" + host_note_file, host_note_size_limit);
-  if (!content) return std::nullopt;
-  return parse_host_note(*content);
+  try {
+    const auto content = read_file(folder(id) + "/" + host_note_file, host_note_size_limit);
+    return content ? std::optional(parse_host_note(*content)) : std::nullopt;
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 std::optional<HealthReport> RuntimeFolders::health(const std::string& id) const {
   const std::string path = folder(id) + "/" + health_note_file;
-  const auto content = read_file(path, host_note_size_limit);
-  struct stat status {};
-  if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
-  const auto since_epoch =
-      std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
-  return HealthReport{.note = parse_health_note(*content),
-                      .checked_at = TimePoint(std::chrono::floor<microseconds>(since_epoch))};
+  try {
+    const auto content = read_file(path, host_note_size_limit);
+    struct stat status {};
+    if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
+    const auto since_epoch =
+        std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+    return HealthReport{.note = parse_health_note(*content),
+                        .checked_at = TimePoint(std::chrono::floor<microseconds>(since_epoch))};
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 bool RuntimeFolders::exists(const std::string& id) const { return ::access(folder(id).c_str(), F_OK) == 0; }

@@ -41,6 +41,8 @@ class RuntimeFolders {
 
   /// One that belongs to another user is for a session that runs as that user, whatever it says.
   std::optional<Launch> launch(const std::string& id) const;
+  /// What the session host and the probe say. Nothing also for what cannot be read as that: a session that runs as
+  /// another user can put anything there, at any time.
   std::optional<HostNote> note(const std::string& id) const;
   std::optional<HealthReport> health(const std::string& id) const;
 

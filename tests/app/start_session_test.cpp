@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "app/reconcile.hpp"
 #include "app/sessions.hpp"
@@ -60,6 +61,17 @@ TEST_F(StartSession, HasWrittenAllBeforeSystemdIsAsked) {
   };
   const Session session = start();
   EXPECT_FALSE(runtime.starter_alive(session.record.id)) << "and lets go afterwards";
+}
+
+// It runs as another user, and may be quicker than we are.
+TEST_F(StartSession, IsNotMisledByWhatTheSessionPutsIntoItsFolder) {
+  engine.on_start = [&](const UnitSpec& spec) {
+    const std::string file = runtime.folder(*id_from_description(spec.description)) + "/" + host_note_file;
+    EXPECT_EQ(::mkfifo(file.c_str(), 0600), 0);
+    engine.units[spec.unit].state = {.unit = spec.unit, .description = spec.description, .activity = Activity::active};
+    return StartResult{.started = true, .job_result = "done"};
+  };
+  EXPECT_EQ(start().state, State::running);
 }
 
 TEST_F(StartSession, LeavesNothingWhenSystemdCannotBeReached) {
