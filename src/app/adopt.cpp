@@ -60,16 +60,34 @@ bool attach(Context& context, const std::string& unit, const std::vector<pid_t>&
   return true;
 }
 
-// What descends from it, but for this agentctl: a shell can adopt itself. One that has ended makes systemd refuse all
-// that it is named with, so that each is then moved alone; parents come first, and what they start from then on is
-// inside. What was born meanwhile is found in the next round.
-void fetch_descendants(Context& context, const std::string& unit, const std::string& control_group, pid_t pid) {
+// The process and what descends from it, parents first, as far as it is to be moved: not a zombie, not what a session
+// has already, and not this agentctl, for a shell can adopt itself.
+std::vector<Process> movable_tree(pid_t pid) {
+  std::vector<Process> tree;
+  for (const pid_t other : process_tree(pid)) {
+    auto process = other == ::getpid() ? std::nullopt : find_process(other);
+    if (process && !process->command.empty() && session_of(process->control_group).empty())
+      tree.push_back(std::move(*process));
+  }
+  return tree;
+}
+
+// A user's manager cannot move another's process, and what it leaves behind would be of no session.
+void refuse_strangers(const Context& context, pid_t pid) {
+  if (context.scope == ManagerScope::system) return;
+  for (const Process& process : movable_tree(pid))
+    if (process.uid != context.asker.uid)
+      throw cannot_adopt(pid, ErrorCode::not_permitted,
+                         "process " + std::to_string(process.pid) + ", which descends from it, belongs to " +
+                             user_name(process.uid));
+}
+
+// One that has ended makes systemd refuse all that it is named with, so that each is then moved alone; what a parent
+// starts once it has been moved is inside. What was born meanwhile is found in the next round.
+void fetch_descendants(Context& context, const std::string& unit, pid_t pid) {
   for (int round = 0; round < 10; ++round) {
-    const std::vector<pid_t> inside = context.engine.processes(control_group);
-    std::vector<pid_t> outside = process_tree(pid);
-    std::erase_if(outside, [&](pid_t other) {
-      return other == ::getpid() || std::find(inside.begin(), inside.end(), other) != inside.end();
-    });
+    std::vector<pid_t> outside;
+    for (const Process& process : movable_tree(pid)) outside.push_back(process.pid);
     if (outside.empty()) return;
     if (attach(context, unit, outside)) continue;
     for (const pid_t process : outside) attach(context, unit, {process});
@@ -80,6 +98,7 @@ void fetch_descendants(Context& context, const std::string& unit, const std::str
 
 Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
   const Process process = adoptable(context, pid);
+  refuse_strangers(context, pid);
   PreparedLaunch prepared;
   Record& record = prepared.launch.record;
   record.id = random_id(id_length);
@@ -114,7 +133,7 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
     context.runtime.remove(record.id);
     throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'");
   }
-  fetch_descendants(context, record.unit, context.engine.control_group(prepared.spec.slice, record.unit), pid);
+  fetch_descendants(context, record.unit, pid);
   return observe(context, record);
 }
 

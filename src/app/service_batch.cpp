@@ -48,10 +48,11 @@ struct Member {
   const ServiceSpec* spec = nullptr;
   PreparedLaunch launch{};
   ServiceOutcome outcome{};
+  bool is_reused = false;
   bool is_settled = false;
 
   bool is_begun() const { return outcome.session.has_value(); }
-  bool is_ours() const { return is_begun() && outcome.kind != Kind::reused; }
+  bool is_ours() const { return is_begun() && !is_reused; }
   bool is_awaited() const { return is_begun() && !is_settled; }
   void fail(std::string reason) {
     is_settled = true;
@@ -103,6 +104,7 @@ class Batch {
            .object = member.spec->name,
            .reason = "another session of that name lives (" + session.record.id + ", " + to_string(session.state) + ")",
            .hint = "agentctl status " + member.spec->name});
+    member.is_reused = true;
     member.outcome.kind = Kind::reused;
     member.outcome.session = std::move(session);
     return true;
@@ -145,7 +147,7 @@ class Batch {
   void settle(Member& member) {
     const Session& session = *member.outcome.session;
     if (session.state == State::running) {
-      if (member.outcome.kind == Kind::reused && session.healthy == false) return member.fail(session.reason);
+      if (member.is_reused && session.healthy == false) return member.fail(session.reason);
       member.is_settled = true;
       if (member.outcome.kind == Kind::started) member.outcome.kind = Kind::healthy;
     } else if (is_terminal(session.state)) {
@@ -210,7 +212,7 @@ class Batch {
     undone_because_ = reason;
     std::vector<Session> begun;
     for (Member& member : members_) {
-      if (member.outcome.kind == Kind::reused || (member.outcome.kind == Kind::failed && member.is_settled)) continue;
+      if (member.is_reused || (member.outcome.kind == Kind::failed && member.is_settled)) continue;
       if (member.is_begun()) begun.push_back(*member.outcome.session);
       member.outcome.kind = Kind::undone;
       member.outcome.reason = reason;

@@ -3,7 +3,7 @@
 namespace agentctl {
 
 void EventTeller::note(const Session& session) {
-  told_[session.record.id] = {session.state, session.record.attempt, session.started_at.has_value()};
+  told_[session.record.id] = {session.state, session.record.attempt, session.ready_at.has_value()};
 }
 
 void EventTeller::tell(const Session& session, TimePoint seen_at) {
@@ -13,19 +13,20 @@ void EventTeller::tell(const Session& session, TimePoint seen_at) {
   std::optional<Told> before;
   if (!is_new) before = known->second;
   if (before && before->state == session.state && before->attempt == record.attempt) return;
-  if (is_new && session.state != State::queued && session.state != State::starting)
-    say(record, State::starting, record.created_at, {});
+  const bool is_to_run = session.state == State::queued || session.state == State::starting;
+  if (is_new && !is_to_run) say(record, State::starting, record.created_at, {});
   const bool ran_before = before && before->attempt == record.attempt && before->ran;
   // Its unit is gone and its end not written yet, which looks like a unit that is still to come.
   if (session.state == State::starting && ran_before) return;
   // Its host's note has gone already: the record will say when it started.
   if (session.state == State::stopping && !session.started_at && !ran_before) return;
-  if (session.started_at && !ran_before && session.state != State::running)
-    say(record, State::running, *session.started_at, {});
+  // It may have come to run since systemd was asked for its state: that is told with the next look.
+  if (session.ready_at && !ran_before && !is_to_run && session.state != State::running)
+    say(record, State::running, *session.ready_at, {});
   TimePoint at = seen_at;
   if (session.ended_at) at = *session.ended_at;
-  if (session.state == State::running && session.started_at) at = *session.started_at;
-  if (is_new && (session.state == State::queued || session.state == State::starting)) at = record.created_at;
+  if (session.state == State::running && session.ready_at) at = *session.ready_at;
+  if (is_new && is_to_run) at = record.created_at;
   say(record, session.state, at, session.reason);
 }
 

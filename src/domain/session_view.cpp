@@ -33,6 +33,12 @@ DerivedState state_of_unit(Activity activity, const Record& record, bool recorde
   return {State::lost, "its unit has ended and no recorder wrote down how", true};
 }
 
+// Until the next host writes its own, the note is still that of the attempt that ended.
+bool is_outdated(const HostNote& note, const Record& record) {
+  return !record.earlier_attempts.empty() && !note.invocation_id.empty() &&
+         note.invocation_id == record.earlier_attempts.back().invocation_id;
+}
+
 }  // namespace
 
 DerivedState derive_state(const Record& record, const SessionEvidence& evidence) {
@@ -61,7 +67,7 @@ void complete(Session& session, const SessionEvidence& evidence, const std::opti
     session.exit = end.exit;
     session.usage = end.usage;
     session.log_lost = end.log_lost;
-  } else if (note) {
+  } else if (note && !is_outdated(*note, record)) {
     if (note->pid > 0) session.pid = note->pid;
     session.invocation_id = note->invocation_id;
     session.started_at = note->started_at;

@@ -52,10 +52,9 @@ std::string registry_of(const Place& place, const std::optional<Launch>& launch)
   return registry_root(place.scope, variable("HOME"), ::getenv("XDG_STATE_HOME"));
 }
 
-template <class Read>
-auto or_nothing(Read read) -> decltype(read()) {
+std::optional<Launch> readable_launch(const Place& place) {
   try {
-    return read();
+    return place.runtime.launch(place.id);
   } catch (const Error& error) {
     std::fprintf(stderr, "agentctl recorder: %s\n", error.what());
     return std::nullopt;
@@ -152,7 +151,7 @@ bool is_queued_for_later(Registry& registry, const Record& record, const End& en
 
 int record_end(const std::string& folder, const std::string& self) {
   const Place place = parse_place(folder);
-  const auto launch = or_nothing([&] { return place.runtime.launch(place.id); });
+  const auto launch = readable_launch(place);
   Registry registry(registry_of(place, launch));
   const auto record = find_record(registry, place, launch);
   if (!record) {

@@ -10,16 +10,17 @@
 namespace agentctl {
 namespace {
 
-// Nobody, or the process of ours that has it open. It is most often the same as in the check before.
-std::optional<pid_t> own_holder(std::uint64_t inode) {
+// The process that has it open is most often the same as in the check before.
+bool is_ours(std::uint64_t inode) {
   static pid_t last = 0;
   std::vector<pid_t> processes = read_processes(own_unit_group());
   if (const auto it = std::find(processes.begin(), processes.end(), last); it != processes.end())
     std::iter_swap(processes.begin(), it);
   const auto holder =
       std::find_if(processes.begin(), processes.end(), [&](pid_t pid) { return has_socket(pid, inode); });
-  if (holder == processes.end()) return std::nullopt;
-  return last = *holder;
+  if (holder == processes.end()) return false;
+  last = *holder;
+  return true;
 }
 
 std::string name_of(std::uint64_t inode) {
@@ -41,7 +42,7 @@ std::optional<std::string> port_stranger(const std::string& address, std::uint16
     const std::vector<ListeningSocket> sockets = listeners_at(*parsed, port);
     if (sockets.empty()) return "nobody is seen to wait on " + name;
     for (const ListeningSocket& socket : sockets)
-      if (!own_holder(socket.inode))
+      if (!is_ours(socket.inode))
         return name + " is held by " + name_of(socket.inode) + ", which is not of this session";
   } catch (const Error& error) {
     return "who waits on " + name + " is not known: " + error.what();

@@ -15,7 +15,7 @@ class Events : public testing::Test {
   static Session session(State state, bool started = true) {
     Session seen(sample_record("web"));
     seen.state = state;
-    if (started) seen.started_at = sample_time('b');
+    if (started) seen.started_at = seen.ready_at = sample_time('b');
     if (is_terminal(state)) seen.ended_at = sample_time('c');
     return seen;
   }
@@ -46,6 +46,21 @@ TEST_F(Events, NothingIsToldAfterWhatFollowsIt) {
   teller.tell(session(State::starting, false), sample_time(0));
   teller.tell(session(State::failed), sample_time(0));
   EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::failed));
+}
+
+// Its unit was asked for its state before it ran, its host's note was read after.
+TEST_F(Events, ItRunsOnlyAfterItHasStarted) {
+  teller.tell(session(State::starting), sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting));
+  teller.tell(session(State::failed), sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::failed));
+}
+
+TEST_F(Events, WhatNeverBecameHealthyNeverRan) {
+  Session service = session(State::failed);
+  service.ready_at.reset();
+  teller.tell(service, sample_time(0));
+  EXPECT_THAT(told, ElementsAre(State::starting, State::failed));
 }
 
 TEST_F(Events, OfWhatWasThereBeforeOnlyTheChangesAreTold) {

@@ -38,7 +38,8 @@ TEST(Ready, TcpTakesAddressesAndLocalhostOnly) {
   EXPECT_THAT(parse_tcp_target("10.0.0.7:5432")->addresses, ElementsAre("10.0.0.7"));
   EXPECT_THAT(parse_tcp_target("[::1]:8080")->addresses, ElementsAre("::1"));
   EXPECT_EQ(parse_tcp_target("[::1]:8080")->port, 8080);
-  for (const char* text : {"", "0", "65536", "x", "host:80", "127.0.0.1:", ":80", "::1:80", "127.0.0.1:80x", " 80", "-1"})
+  for (const char* text :
+       {"", "0", "65536", "x", "host:80", "127.0.0.1:", ":80", "::1:80", "127.0.0.1:80x", " 80", "-1"})
     EXPECT_FALSE(parse_tcp_target(text).has_value()) << text;
 }
 

@@ -142,6 +142,21 @@ TEST(Session, WithoutANoteShowsNoProcess) {
   EXPECT_EQ(session.started_at, std::nullopt);
 }
 
+TEST(Session, BetweenTwoAttemptsShowsNothingOfTheOneThatEnded) {
+  Record record = sample_record();
+  record.attempt = 2;
+  record.earlier_attempts = {sample_end(State::failed)};
+  HostNote note;
+  note.pid = 4711;
+  note.invocation_id = record.earlier_attempts.back().invocation_id;
+  note.started_at = sample_time(10);
+  const Session between = make_session(record, unit_is(Activity::activating), note);
+  EXPECT_EQ(between.pid, std::nullopt);
+  EXPECT_EQ(between.started_at, std::nullopt);
+  note.invocation_id = "that of the second";
+  EXPECT_EQ(make_session(record, unit_is(Activity::active), note).pid, 4711);
+}
+
 TEST(Session, ThatHasEndedShowsItsEndAndNoNoteOfAnother) {
   Record record = sample_record();
   record.end = sample_end(State::failed);

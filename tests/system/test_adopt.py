@@ -72,6 +72,25 @@ def test_children_born_meanwhile_are_not_left_behind(agentctl, started):
         process.wait(timeout=10)
 
 
+def test_what_a_users_manager_cannot_move_is_refused_as_a_whole(user_agentctl):
+    uid = user_agentctl.account.uid
+    script = f"import os, time\nos.fork() or time.sleep(1000)\nos.setgid({uid})\nos.setuid({uid})\nos.execvp('sleep', ['sleep', '1000'])"
+    with subprocess.Popen(["python3", "-c", script], start_new_session=True) as process:
+        eventually(lambda: open(f"/proc/{process.pid}/comm").read() == "sleep\n")
+        result = user_agentctl("adopt", "-n", "a", str(process.pid))
+        os.killpg(process.pid, signal.SIGKILL)
+    assert result.status == 5 and ", which descends from it, belongs to root" in result.err, result
+    assert not user_agentctl.names("-a") and not user_agentctl.units()
+
+
+def test_zombies_and_other_sessions_stay_where_they_are(agentctl, started):
+    process = started("agentctl run --scope -n inner -- sleep 1000 & true & exec sleep 1001")
+    eventually(lambda: agentctl.names() == ["inner"])
+    inner = agentctl.processes("inner")
+    assert agentctl.ok("adopt", "-n", "outer", str(process.pid)) == "outer\n"
+    assert agentctl.processes("inner") == inner and process.pid in agentctl.processes("outer")
+
+
 def test_a_shell_can_adopt_itself(agentctl):
     result = agentctl.account.run(["bash", "-c", "agentctl adopt -n me $$ && agentctl list --json && exec sleep 0.2"])
     assert result.status == 0 and result.out.startswith("me\n") and '"state":"running"' in result.out, result
