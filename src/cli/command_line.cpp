@@ -9,6 +9,8 @@
 namespace agentctl {
 namespace {
 
+constexpr const char* help_names = "-h,--help";
+
 // Options first, each with its text in one column; CLI11's own layout adds types and blank lines.
 class HelpFormatter : public CLI::Formatter {
  public:
@@ -28,6 +30,20 @@ std::size_t words_of_option(const CLI::App& app, const std::string& word) {
   for (std::size_t i = 1; i < word.size(); ++i)
     if (takes_value(std::string("-") + word[i])) return i + 1 == word.size() ? 2 : 1;
   return 1;
+}
+
+// Whether the word can be `name`, "-s" or "--long", whatever value stands with it.
+bool can_be(std::string_view word, std::string_view name) {
+  if (name.starts_with("--")) return word.starts_with(name) && (word.size() == name.size() || word[name.size()] == '=');
+  return word.starts_with('-') && !word.starts_with("--") && word.find(name[1]) != std::string_view::npos;
+}
+
+bool can_be_any(std::string_view word, std::string_view names) {
+  for (std::size_t begin = 0, end = 0; end != std::string_view::npos; begin = end + 1) {
+    end = names.find(',', begin);
+    if (can_be(word, names.substr(begin, end - begin))) return true;
+  }
+  return false;
 }
 
 // CLI11's own words for these differ between its versions, and name neither what is wrong nor what is right.
@@ -92,30 +108,45 @@ CommandLine::CommandLine(Invocation& invocation, std::string verb, std::string u
       app_(std::make_unique<CLI::App>(std::move(description))) {
   app_->formatter(std::make_shared<HelpFormatter>());
   app_->set_help_flag();
-  app_->add_flag("-h,--help", help_, "show this");
-  app_->add_flag("--user", user_, "the sessions of your own systemd (default, but for root)")->group("Everywhere");
-  app_->add_flag("--system", system_, "the sessions of the system's systemd")->group("Everywhere");
-  app_->add_flag("--json", invocation_.globals().json, "print JSON")->group("Everywhere");
-  app_->add_flag("--no-color", invocation_.globals().no_color, "no colours (also: NO_COLOR)")->group("Everywhere");
+  app_->add_flag(help_names, help_, "show this");
+  const auto add_everywhere = [this](const char* names, bool& flag, const char* help) {
+    if (may_be_given(names)) app_->add_flag(names, flag, help)->group("Everywhere");
+  };
+  add_everywhere("--user", user_, "the sessions of your own systemd (default, but for root)");
+  add_everywhere("--system", system_, "the sessions of the system's systemd");
+  add_everywhere("--json", invocation_.globals().json, "print JSON");
+  add_everywhere("--no-color", invocation_.globals().no_color, "no colours (also: NO_COLOR)");
 }
 
 CommandLine::~CommandLine() = default;
 
+// CLI11 compares each option that it is told of with all that it has: most of a short command's time, if it were told
+// of those that nobody names. Its help shows all.
+bool CommandLine::may_be_given(std::string_view names) const {
+  const auto& words = invocation_.arguments();
+  return std::any_of(words.begin(), words.end(),
+                     [&](const std::string& word) { return can_be_any(word, names) || can_be_any(word, help_names); });
+}
+
 void CommandLine::add_flag(const std::string& names, bool& flag, const std::string& help) {
+  if (!may_be_given(names)) return;
   app_->add_flag(names, flag, help);
 }
 
 void CommandLine::add_option(const std::string& names, std::string& value, const char* type, const std::string& help) {
+  if (!may_be_given(names)) return;
   app_->add_option(names, value, help)->type_name(type);
 }
 
 void CommandLine::add_option(const std::string& names, std::vector<std::string>& values, const char* type,
                              const std::string& help) {
+  if (!may_be_given(names)) return;
   app_->add_option(names, values, help)->type_name(type)->allow_extra_args(false);
 }
 
 void CommandLine::add_choice(const std::string& names, std::string& value, const std::vector<std::string>& choices,
                              const std::string& help) {
+  if (!may_be_given(names)) return;
   std::string type;
   std::string said;
   for (const std::string& choice : choices) {
@@ -146,6 +177,7 @@ void CommandLine::add_optional_argument(const std::string& name, std::vector<std
 }
 
 void CommandLine::add_span(const std::string& names, std::optional<microseconds>& span, const std::string& help) {
+  if (!may_be_given(names)) return;
   const auto text = std::make_shared<std::string>();
   CLI::Option* option = app_->add_option(names, *text, help)->type_name("SPAN");
   after_parse_.push_back([text, option, &span] {

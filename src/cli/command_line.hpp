@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -52,6 +53,7 @@ class CommandLine {
   const std::vector<std::string>& rest() const { return rest_; }
 
  private:
+  bool may_be_given(std::string_view names) const;
   std::string help() const;
 
   Invocation& invocation_;

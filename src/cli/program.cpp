@@ -68,7 +68,7 @@ int (*internal_verb(const std::string& name))(Invocation&) {
   return nullptr;
 }
 
-int run_verb(std::vector<std::string> words, GlobalOptions& globals) {
+int run_verb(std::vector<std::string> words, GlobalOptions& globals, std::optional<Invocation>& kept) {
   auto word = words.begin();
   while (word != words.end() && take_global(*word, globals)) ++word;
   if (word == words.end()) {
@@ -93,7 +93,7 @@ int run_verb(std::vector<std::string> words, GlobalOptions& globals) {
     throw usage_error("", "unknown verb '" + to_printable(name) + "'" +
                               (nearest.empty() ? "" : "; did you mean '" + nearest + "'?"));
   }
-  Invocation invocation({word + 1, words.end()}, globals);
+  Invocation& invocation = kept.emplace(std::vector<std::string>(word + 1, words.end()), globals);
   try {
     const int status = run(invocation);
     globals = invocation.globals();
@@ -114,11 +114,11 @@ bool wants_json(const std::vector<std::string>& words) {
 
 }  // namespace
 
-int run_program(std::vector<std::string> arguments) {
+int run_program(std::vector<std::string> arguments, std::optional<Invocation>& kept) {
   GlobalOptions globals;
   const bool json = wants_json(arguments);
   try {
-    return run_verb(std::move(arguments), globals);
+    return run_verb(std::move(arguments), globals, kept);
   } catch (const HelpShown&) {
     return 0;
   } catch (const Error& error) {

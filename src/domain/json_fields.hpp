@@ -22,13 +22,16 @@ namespace json = boost::json;
 json::string encode(std::string_view bytes);
 std::string decode(std::string_view field, std::string_view text);
 
-/// Typed access to one object's fields; every mismatch names the field.
+/// Typed access to one object's fields, each of which is read once; every mismatch names the field. Fields that are
+/// read in the order in which they were written are found without a search, and those that were never written cost
+/// nothing after the last that was: a record has few of the many that it can have.
 class Fields {
  public:
-  explicit Fields(const json::object& object) : object_(object) {}
+  explicit Fields(const json::object& object) : object_(object), next_(object.begin()) {}
 
   const json::value* find(std::string_view key) const {
-    const json::value* value = object_.if_contains(key);
+    if (next_ == object_.end()) return nullptr;
+    const json::value* value = next_->key() == key ? &(next_++)->value() : object_.if_contains(key);
     return value != nullptr && !value->is_null() ? value : nullptr;
   }
 
@@ -99,6 +102,7 @@ class Fields {
 
  private:
   const json::object& object_;
+  mutable json::object::const_iterator next_;
 };
 
 inline std::int64_t usec_of(TimePoint time) { return time.time_since_epoch().count(); }

@@ -74,6 +74,7 @@ inline constexpr int lowest_priority = -100;
 inline constexpr int highest_priority = 100;
 
 inline constexpr std::uint64_t default_log_max = 10u << 20;
+inline constexpr microseconds default_stop_timeout{5'000'000};
 
 /// Limits of the kernel for all processes of a session together; none is none.
 struct ServiceLimits {
@@ -103,10 +104,10 @@ struct SessionRequest {
   std::string agent;
   std::string work_item;
   std::map<std::string, std::string> labels;
-  std::vector<std::uint16_t> ports;      ///< held while it lives (domain/ports.hpp)
-  std::optional<microseconds> ttl;       ///< none: no limit
-  microseconds stop_timeout{5'000'000};  ///< from SIGTERM to SIGKILL
-  std::string stdout_file;               ///< appended to, besides the journal; empty: none
+  std::vector<std::uint16_t> ports;                  ///< held while it lives (domain/ports.hpp)
+  std::optional<microseconds> ttl;                   ///< none: no limit
+  microseconds stop_timeout = default_stop_timeout;  ///< from SIGTERM to SIGKILL
+  std::string stdout_file;                           ///< appended to, besides the journal; empty: none
   std::string stderr_file;
   std::uint64_t log_max = default_log_max;  ///< bytes of such a file, then it becomes FILE.1; 0: no limit
   bool clean_env = false;

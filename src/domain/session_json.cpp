@@ -111,7 +111,7 @@ json::object request_object(const SessionRequest& request) {
     object["ports"].get_array().emplace_back(port);
   }
   if (request.ttl) object["ttl_usec"] = request.ttl->count();
-  object["stop_timeout_usec"] = request.stop_timeout.count();
+  if (request.stop_timeout != default_stop_timeout) object["stop_timeout_usec"] = request.stop_timeout.count();
   put(object, "stdout_file", request.stdout_file);
   put(object, "stderr_file", request.stderr_file);
   if (request.log_max != default_log_max) object["log_max"] = request.log_max;
@@ -162,7 +162,8 @@ SessionRequest parse_request(const json::object& object) {
     request.ports.push_back(number);
   }
   if (const auto ttl = fields.number("ttl_usec", 1, INT64_MAX)) request.ttl = microseconds(*ttl);
-  request.stop_timeout = microseconds(fields.number("stop_timeout_usec", 0, INT64_MAX).value_or(5'000'000));
+  if (const auto timeout = fields.number("stop_timeout_usec", 0, INT64_MAX))
+    request.stop_timeout = microseconds(*timeout);
   request.stdout_file = fields.text("stdout_file");
   request.stderr_file = fields.text("stderr_file");
   request.log_max = static_cast<std::uint64_t>(fields.number("log_max", 0, INT64_MAX).value_or(default_log_max));
@@ -313,7 +314,7 @@ json::object record_object(const Record& record) {
   put(object, "boot_id", record.boot_id);
   if (record.queued != Queued::no) object["queued"] = queued_names[static_cast<std::size_t>(record.queued)];
   if (record.flow) object["flow"] = flow_object(*record.flow);
-  object["attempt"] = record.attempt;
+  if (record.attempt > 1) object["attempt"] = record.attempt;
   for (const End& earlier : record.earlier_attempts) {
     if (!object.contains("earlier_attempts")) object["earlier_attempts"].emplace_array();
     object["earlier_attempts"].get_array().emplace_back(end_object(earlier));
@@ -333,14 +334,14 @@ Record parse_record_object(const json::object& object) {
   Record record;
   record.id = fields.required_text("id");
   if (!is_valid_id(record.id)) refuse("id", "must be a session's id");
+  record.unit = fields.required_text("unit");
+  record.slice = fields.text("slice");
+  if (!record.slice.empty() && !is_slice_name(record.slice)) refuse("slice", "must be a slice of agentctl's");
   const std::string scope = fields.required_text("scope");
   if (scope != "user" && scope != "system") refuse("scope", "must be user or system");
   record.scope = scope == "system" ? ManagerScope::system : ManagerScope::user;
   record.request = parse_request(fields.required_object("request"));
-  record.unit = fields.required_text("unit");
   if (record.unit != unit_name(record.request.name, record.request.kind)) refuse("unit", "must be the session's unit");
-  record.slice = fields.text("slice");
-  if (!record.slice.empty() && !is_slice_name(record.slice)) refuse("slice", "must be a slice of agentctl's");
   record.created_by = parse_asker(fields.required_object("created_by"));
   record.created_at = fields.time("created_at").value_or(TimePoint{});
   record.boot_id = fields.text("boot_id");

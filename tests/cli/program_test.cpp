@@ -30,7 +30,8 @@ class Program : public testing::Test {
   int run(std::vector<std::string> words) {
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    const int status = run_program(std::move(words));
+    std::optional<Invocation> kept;
+    const int status = run_program(std::move(words), kept);
     out = testing::internal::GetCapturedStdout();
     err = testing::internal::GetCapturedStderr();
     return status;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/json.hpp>
+
 #include "domain/launch.hpp"
 #include "support/sample_records.hpp"
 #include "support/thrown_error.hpp"
@@ -201,6 +203,16 @@ TEST(RecordJson, IgnoresFieldsOfANewerAgentctl) {
   const Record record = full_record();
   expect_same(parse_record(spoiled(record, "{\"schema\":1", R"({"new":{"deep":[1,2,{"x":null}]},"schema":1)")), record);
   expect_same(parse_record(spoiled(record, "\"request\":{", R"("request":{"priority":5,)")), record);
+}
+
+TEST(RecordJson, IsReadWhateverTheOrderOfItsFields) {
+  const auto record = boost::json::parse(to_json(full_record())).get_object();
+  boost::json::object reversed;
+  for (auto field = record.end(); field != record.begin();) {
+    --field;
+    reversed[field->key()] = field->value();
+  }
+  expect_same(parse_record(boost::json::serialize(reversed)), full_record());
 }
 
 TEST(RecordJson, TakesNullForMissing) {
