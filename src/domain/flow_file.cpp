@@ -41,7 +41,7 @@ std::vector<std::string> variables_at(const Place& place) {
   std::vector<std::string> variables;
   for (const auto& [key, value] : place.members()) {
     if (!value.value().is_string()) value.refuse("must be a string");
-    const std::string text(value.value().get_string());
+    const std::string text = value.string();
     if (key.empty() || (key + text).find('\0') != std::string::npos || key.find('=') != std::string::npos)
       value.refuse("must be a variable without NUL, and its name without =");
     variables.push_back(key + "=" + text);
@@ -96,7 +96,7 @@ std::vector<std::string> command_at(const Place& place) {
   std::vector<std::string> command;
   for (const Place& item : place.items()) {
     if (!item.value().is_string()) item.refuse("must be a string");
-    command.emplace_back(item.value().get_string());
+    command.push_back(item.string());
     if (command.back().find('\0') != std::string::npos) item.refuse("must not contain NUL");
   }
   if (command.empty() || command.front().empty()) place.refuse("must be a program and its arguments");

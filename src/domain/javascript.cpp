@@ -14,6 +14,12 @@ namespace {
 
 namespace json = boost::json;
 
+constexpr std::size_t surrogate_bytes = 3;
+
+bool is_lone_surrogate(std::string_view wtf8) {
+  return wtf8.size() >= surrogate_bytes && wtf8[0] == '\xED' && static_cast<unsigned char>(wtf8[1]) >= 0xA0;
+}
+
 double double_of(const json::value& value) {
   if (value.is_int64()) return static_cast<double>(value.get_int64());
   if (value.is_uint64()) return static_cast<double>(value.get_uint64());
@@ -36,6 +42,20 @@ std::pair<std::string, int> shortest_digits(double number) {
 }
 
 }  // namespace
+
+std::string replace_lone_surrogates(std::string_view wtf8) {
+  std::string text;
+  text.reserve(wtf8.size());
+  for (std::size_t i = 0; i < wtf8.size(); ++i) {
+    if (is_lone_surrogate(wtf8.substr(i))) {
+      text += "\uFFFD";
+      i += surrogate_bytes - 1;
+    } else {
+      text += wtf8[i];
+    }
+  }
+  return text;
+}
 
 std::size_t utf16_length(std::string_view text) {
   std::size_t units = 0;
@@ -67,7 +87,7 @@ std::string number_text(double number) {
 std::string string_of(const json::value& value) {
   if (value.is_null()) return "null";
   if (value.is_bool()) return value.get_bool() ? "true" : "false";
-  if (value.is_string()) return std::string(value.get_string());
+  if (value.is_string()) return replace_lone_surrogates(value.get_string());
   if (value.is_object()) return "[object Object]";
   if (!value.is_array()) return number_text(double_of(value));
   std::string text;
@@ -82,8 +102,12 @@ std::string quoted_json(std::string_view text) {
   constexpr std::string_view plain = "\"\\\b\f\n\r\t";
   constexpr std::string_view letters = "\"\\bfnrt";
   std::string quoted = "\"";
-  for (const char c : text) {
-    if (const auto at = plain.find(c); at != std::string_view::npos) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (is_lone_surrogate(text.substr(i))) {
+      quoted += "\\ufffd";
+      i += surrogate_bytes - 1;
+    } else if (const auto at = plain.find(c); at != std::string_view::npos) {
       quoted += '\\';
       quoted += letters[at];
     } else if (static_cast<unsigned char>(c) < 0x20) {

@@ -6,12 +6,50 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
+#include "domain/javascript.hpp"
 
 namespace agentctl {
 namespace {
 
 Error invalid(const std::string& file, const std::string& reason) {
   return Error({.code = ErrorCode::usage, .context = "invalid", .object = file, .reason = reason, .hint = {}});
+}
+
+// The unit of a "\uXXXX" at the front.
+std::optional<unsigned> escaped_unit(std::string_view text) {
+  constexpr std::size_t length = 6;
+  if (text.size() < length || !text.starts_with("\\u")) return std::nullopt;
+  unsigned unit = 0;
+  const char* end = text.data() + length;
+  if (std::from_chars(text.data() + 2, end, unit, 16).ptr != end) return std::nullopt;
+  return unit;
+}
+
+bool is_high_surrogate(unsigned unit) { return unit >= 0xD800 && unit < 0xDC00; }
+bool is_low_surrogate(unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; }
+
+// Boost's parser refuses them escaped, and takes them as the three bytes of WTF-8. Nothing when there are none, or the
+// text is no valid UTF-8, which must be refused.
+std::optional<std::string> unescape_lone_surrogates(std::string_view text) {
+  std::string unescaped;
+  std::size_t copied = 0;
+  for (std::size_t at = text.find('\\'); at != std::string_view::npos; at = text.find('\\', at)) {
+    const auto unit = escaped_unit(text.substr(at));
+    const auto next = unit ? escaped_unit(text.substr(at + 6)) : std::nullopt;
+    if (unit && is_high_surrogate(*unit) && next && is_low_surrogate(*next)) {
+      at += 12;
+    } else if (unit && (is_high_surrogate(*unit) || is_low_surrogate(*unit))) {
+      unescaped.append(text.substr(copied, at - copied));
+      unescaped += static_cast<char>(0xE0 | *unit >> 12);
+      unescaped += static_cast<char>(0x80 | (*unit >> 6 & 0x3F));
+      unescaped += static_cast<char>(0x80 | (*unit & 0x3F));
+      copied = at += 6;
+    } else {
+      at += 2;
+    }
+  }
+  if (copied == 0 || !is_valid_utf8(text)) return std::nullopt;
+  return unescaped.append(text.substr(copied));
 }
 
 /// Builds the value that Boost's own parser would, but for numbers: that one multiplies by powers of ten, and its
@@ -74,7 +112,7 @@ void Place::refuse(const std::string& rule) const {
 
 Place Place::below(const json::value& value, std::string_view key) const {
   std::string pointer = pointer_ + "/";
-  for (const char c : key) {
+  for (const char c : replace_lone_surrogates(key)) {
     if (c == '~') {
       pointer += "~0";
     } else if (c == '/') {
@@ -117,13 +155,13 @@ std::vector<std::pair<std::string, Place>> Place::members() const {
   if (!value_->is_object()) refuse("must be an object");
   std::vector<std::pair<std::string, Place>> places;
   for (const auto& member : value_->get_object())
-    places.emplace_back(std::string(member.key()), below(member.value(), member.key()));
+    places.emplace_back(replace_lone_surrogates(member.key()), below(member.value(), member.key()));
   return places;
 }
 
 std::string Place::text(std::size_t limit) const {
   if (!value_->is_string()) refuse("must be a string");
-  std::string text(value_->get_string());
+  std::string text = string();
   if (text.empty()) refuse("must not be empty");
   if (text.size() > limit) refuse("must be at most " + std::to_string(limit) + " bytes");
   if (text.find('\0') != std::string::npos) refuse("must not contain NUL");
@@ -143,6 +181,8 @@ bool Place::flag() const {
   return value_->get_bool();
 }
 
+std::string Place::string() const { return replace_lone_surrogates(value_->get_string()); }
+
 std::vector<std::string> Place::texts() const {
   std::vector<std::string> texts;
   for (const Place& place : items()) texts.push_back(place.text());
@@ -150,7 +190,9 @@ std::vector<std::string> Place::texts() const {
 }
 
 JsonDocument::JsonDocument(std::string_view text, std::string file, std::size_t max_depth) : file_(std::move(file)) {
-  json::basic_parser<ValueBuilder> parser({.max_depth = max_depth});
+  const auto unescaped = unescape_lone_surrogates(text);
+  if (unescaped) text = *unescaped;
+  json::basic_parser<ValueBuilder> parser({.max_depth = max_depth, .allow_invalid_utf8 = unescaped.has_value()});
   boost::system::error_code failed;
   const std::size_t parsed = parser.write_some(false, text.data(), text.size(), failed);
   if (!failed && parsed < text.size()) failed = json::error::extra_data;

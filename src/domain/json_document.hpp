@@ -37,6 +37,8 @@ class Place {
   std::int64_t number(std::int64_t low, std::int64_t high) const;
   bool flag() const;
   std::vector<std::string> texts() const;
+  /// A string in valid UTF-8, whatever its length and characters; half a surrogate pair is U+FFFD. Only of a string.
+  std::string string() const;
 
  private:
   friend class JsonDocument;
@@ -50,7 +52,8 @@ class Place {
 };
 
 /// A parsed file. Throws Error{usage} for what is no JSON, with the line; it outlives its places. Of keys that are the
-/// same the last one counts; numbers are the nearest double, as everywhere else where JSON is read.
+/// same the last one counts; numbers are the nearest double, as everywhere else where JSON is read. Half a surrogate
+/// pair ("\ud800") is taken as JavaScript does: the value has it as in WTF-8, Place::string() has U+FFFD.
 class JsonDocument {
  public:
   JsonDocument(std::string_view text, std::string file, std::size_t max_depth = 16);

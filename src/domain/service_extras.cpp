@@ -142,7 +142,7 @@ std::string file_in(const SpecCheck& check, const std::string& key) {
   const auto place = given(check.place, key);
   if (!place) return {};
   if (!place->value().is_string()) check.refuse(place->pointer(), key + "-not-string");
-  std::string path(place->value().get_string());
+  std::string path = place->string();
   if (utf16_length(path) > longest_path) check.refuse(place->pointer(), key + "-too-long");
   if (has_nul(path)) check.refuse(place->pointer(), key + "-contains-nul");
   if (!path.starts_with('/')) check.refuse(place->pointer(), key + "-not-absolute" + in_parentheses(path));

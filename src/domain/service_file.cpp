@@ -21,7 +21,7 @@ constexpr std::size_t longest_arg = 500;
 constexpr std::size_t longest_cwd = 500;
 constexpr std::size_t longest_value = 1000;
 constexpr std::size_t most_ports = 20;
-constexpr std::size_t longest_quote = 200;
+constexpr std::size_t longest_quote = 4096;
 
 bool is_kebab_case(std::string_view name) { return is_valid_name(name) && name.find("--") == std::string_view::npos; }
 
@@ -29,7 +29,7 @@ void read_cwd(const SpecCheck& check, ServiceSpec& spec) {
   const auto place = given(check.place, "cwd");
   if (!place) return;
   if (!place->value().is_string()) check.refuse(place->pointer(), "cwd-not-string");
-  spec.cwd = std::string(place->value().get_string());
+  spec.cwd = place->string();
   if (utf16_length(spec.cwd) > longest_cwd) check.refuse(place->pointer(), "cwd-too-long");
   if (has_nul(spec.cwd)) check.refuse(place->pointer(), "cwd-contains-nul");
   if (spec.cwd.empty() || !check.rules.require_git_workdir) return;
@@ -61,7 +61,7 @@ void read_env(const SpecCheck& check, ServiceSpec& spec) {
     if (!is_allowed_variable(check.rules, key)) check.refuse(member.pointer(), "env-key-not-on-allowlist" + name);
     if (!is_valid_variable(key)) check.refuse(member.pointer(), "env-key-invalid-shape" + name);
     if (!member.value().is_string()) check.refuse(member.pointer(), "env-value-not-string" + name);
-    std::string value(member.value().get_string());
+    std::string value = member.string();
     if (utf16_length(value) > longest_value) check.refuse(member.pointer(), "env-value-too-long" + name);
     if (has_nul(value)) check.refuse(member.pointer(), "env-value-contains-nul" + name);
     spec.env.emplace_back(key, std::move(value));
@@ -114,14 +114,14 @@ ServiceSpec read_spec(const SpecCheck& check) {
   const auto name = given(place, "name");
   if (!name || !name->value().is_string() || name->value().get_string().empty())
     check.refuse(pointer_to(place, "name"), "name-missing");
-  spec.name = std::string(name->value().get_string());
+  spec.name = name->string();
   if (utf16_length(spec.name) > longest_name)
     check.refuse(name->pointer(), "name-too-long (>" + std::to_string(longest_name) + ")");
   if (!is_kebab_case(spec.name)) check.refuse(name->pointer(), "name-not-kebab-case" + in_parentheses(spec.name));
   const auto cmd = given(place, "cmd");
   if (!cmd || !cmd->value().is_string() || cmd->value().get_string().empty())
     check.refuse(pointer_to(place, "cmd"), "cmd-missing");
-  spec.cmd = std::string(cmd->value().get_string());
+  spec.cmd = cmd->string();
   if (utf16_length(spec.cmd) > longest_cmd) check.refuse(cmd->pointer(), "cmd-too-long");
   if (!is_allowed_program(check.rules, spec.cmd))
     check.refuse(cmd->pointer(), "cmd-not-on-allowlist" + in_parentheses(spec.cmd));
@@ -149,7 +149,7 @@ std::string identity_in(const Place& root, const std::string& key) {
   const auto place = given(root, key);
   if (!place) return {};
   if (!place->value().is_string()) throw ServiceRefusal{key + "-not-string", place->pointer()};
-  std::string text(place->value().get_string());
+  std::string text = place->string();
   if (has_nul(text)) throw ServiceRefusal{key + "-contains-nul", place->pointer()};
   return text;
 }
@@ -204,7 +204,7 @@ std::string text_in(const SpecCheck& check, const Place& object, std::string_vie
   const auto place = given(object, key);
   if (!place || !place->value().is_string() || place->value().get_string().empty())
     check.refuse(pointer_to(object, key), what + "-missing");
-  std::string text(place->value().get_string());
+  std::string text = place->string();
   if (utf16_length(text) > longest) check.refuse(place->pointer(), what + "-too-long");
   if (has_nul(text)) check.refuse(place->pointer(), what + "-contains-nul");
   return text;
@@ -220,7 +220,7 @@ std::vector<std::string> texts_in(const SpecCheck& check, const Place& object, s
     check.refuse(place->pointer(), plural + "-too-many (>" + std::to_string(most) + ")");
   for (const Place& item : place->items()) {
     if (!item.value().is_string()) check.refuse(item.pointer(), one + "-not-string");
-    texts.emplace_back(item.value().get_string());
+    texts.push_back(item.string());
     if (utf16_length(texts.back()) > longest_arg) check.refuse(item.pointer(), one + "-too-long");
     if (has_nul(texts.back())) check.refuse(item.pointer(), one + "-contains-nul");
   }

@@ -51,7 +51,7 @@ void read_http(const SpecCheck& check, const Place& place, HealthCheck& health) 
   const auto url = given(place, "url");
   if (!url || !url->value().is_string() || url->value().get_string().empty())
     check.refuse(pointer_to(place, "url"), "healthcheck-url-missing");
-  health.target = std::string(url->value().get_string());
+  health.target = url->string();
   if (!is_absolute_url(health.target)) check.refuse(url->pointer(), "healthcheck-url-not-absolute");
   if (!is_url(health.target)) check.refuse(url->pointer(), "healthcheck-url-invalid");
   const auto status = given(place, "expect_status");

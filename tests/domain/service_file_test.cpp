@@ -92,7 +92,32 @@ TEST(ServiceFile, QuotesNumbersAndListsAsJavaScriptDoes) {
   EXPECT_EQ(port("-0.0"), "spec[0]: port-invalid (0)");
   EXPECT_EQ(port("9007199254740993"), "spec[0]: port-invalid (9007199254740992)");
   EXPECT_EQ(port("[1, [null, \"a\"], {}]"), "spec[0]: port-invalid (1,,a,[object Object])");
-  EXPECT_EQ(port("\"" + std::string(5000, 'x') + "\"").size(), 226u) << "what is long is cut";
+  EXPECT_EQ(port("\"" + std::string(4096, 'x') + "\""), "spec[0]: port-invalid (" + std::string(4096, 'x') + ")");
+  EXPECT_EQ(port("\"" + std::string(5000, 'x') + "\""), "spec[0]: port-invalid (" + std::string(4095, 'x') + "…)");
+}
+
+TEST(ServiceFile, TakesHalfASurrogatePairAsJavaScriptDoes) {
+  const auto repeated = [](const std::string& text, int count) {
+    std::string all;
+    for (int i = 0; i < count; ++i) all += text;
+    return all;
+  };
+  const auto argument = [](const std::string& written) { return file_with("\"args\": [\"" + written + "\"]"); };
+  EXPECT_THAT(spec_of(argument(R"(a\ud800b\uDFFFc)")).args, ElementsAre("a\uFFFDb\uFFFDc"));
+  EXPECT_THAT(spec_of(argument(R"(\ud83d\ude00)")).args, ElementsAre("\U0001F600")) << "two halves are one";
+  EXPECT_THAT(spec_of(argument(R"(\\ud800)")).args, ElementsAre(R"(\ud800)")) << "a backslash that is escaped itself";
+  EXPECT_EQ(spec_of(argument(repeated(R"(\udc00)", 500))).args.front(), repeated("\uFFFD", 500)) << "one unit each";
+  EXPECT_EQ(refusal_of(argument(repeated(R"(\udc00)", 501))), "spec[0]: arg-too-long @/specs/0/args/0");
+  EXPECT_EQ(refusal_of(file_with(R"("name": "\ud800")")), "spec[0]: name-not-kebab-case (\uFFFD) @/specs/0/name");
+  EXPECT_EQ(refusal_of(file_with(R"("env": {"\ud800": ""})")),
+            "spec[0]: env-key-not-on-allowlist (\uFFFD) @/specs/0/env/\uFFFD");
+  EXPECT_EQ(refusal_of(file_with(R"("ports": [["\ud800"]])")), "spec[0]: port-invalid (\uFFFD) @/specs/0/ports/0");
+  // {"a":"…"}: 8 bytes around them, 6 for each.
+  const auto attrs = [](const std::string& written) { return file_with("\"attrs\": {\"a\": \"" + written + "\"}"); };
+  EXPECT_EQ(spec_of(attrs(repeated(R"(\ud800)", 340))).attrs.size(), 2048u);
+  EXPECT_EQ(refusal_of(attrs(repeated(R"(\ud800)", 340) + "b")), "spec[0]: attrs-too-large (>2048B) @/specs/0/attrs");
+  EXPECT_EQ(spec_of(attrs(repeated("\uFFFD", 680))).attrs.size(), 2048u) << "a character like all others";
+  EXPECT_EQ(spec_of(to_json(taken(attrs(R"(\ud800)")))).attrs, "{\"a\":\"\uFFFD\"}") << "what it prints, it reads";
 }
 
 // From here on: where we differ from the program that the format is from.
@@ -175,7 +200,8 @@ TEST(ServiceFile, WhatCannotBeReadSafelyIsNoJson) {
   const std::string deep(40, '[');
   EXPECT_EQ(refusal_of(file_with("\"x\": " + deep + std::string(40, ']'))), "json-parse: line 1: too deep @");
   EXPECT_THAT(refusal_of("{\"specs\": [\"\xFF\"]}"), StartsWith("json-parse: line 1: "));
-  EXPECT_THAT(refusal_of(R"({"specs": ["\ud800"]})"), StartsWith("json-parse: line 1: "));
+  EXPECT_THAT(refusal_of("{\"specs\": [\"\\ud800\xED\xA0\x80\"]}"), StartsWith("json-parse: line 1: "));
+  EXPECT_THAT(refusal_of("{\"specs\":\n[\"\\ud800\", \\ud800]}"), StartsWith("json-parse: line 2: "));
   EXPECT_EQ(refusal_of(std::string(service_file_limit + 1, ' ')), "json-parse: more than 1 MiB @");
   EXPECT_THAT(refusal_of(""), StartsWith("json-parse: "));
   EXPECT_EQ(taken(file_with("") + std::string(1000, '\n')).specs.size(), 1u);
