@@ -1,9 +1,11 @@
 #include "domain/event.hpp"
 
+#include <algorithm>
+
 namespace agentctl {
 
 void EventTeller::note(const Session& session) {
-  told_[session.record.id] = {session.state, session.record.attempt, session.ready_at.has_value()};
+  told_[session.record.id] = {session.state, session.record.attempt, session.ready_at.has_value(), {}};
 }
 
 void EventTeller::tell(const Session& session, TimePoint seen_at) {
@@ -25,6 +27,7 @@ void EventTeller::tell(const Session& session, TimePoint seen_at) {
     say(record, State::running, *session.ready_at, {});
   TimePoint at = seen_at;
   if (session.ended_at) at = *session.ended_at;
+  if (session.state == State::stopping && record.stop) at = record.stop->at;
   if (session.state == State::running && session.ready_at) at = *session.ready_at;
   if (is_new && is_to_run) at = record.created_at;
   say(record, session.state, at, session.reason);
@@ -33,9 +36,14 @@ void EventTeller::tell(const Session& session, TimePoint seen_at) {
 void EventTeller::say(const Record& record, State state, TimePoint at, const std::string& reason) {
   const auto known = told_.find(record.id);
   Event event{.at = at, .state = state, .before = {}, .reason = reason, .attempt = record.attempt, .record = record};
-  if (known != told_.end()) event.before = known->second.state;
-  const bool ran = known != told_.end() && known->second.attempt == record.attempt && known->second.ran;
-  told_[record.id] = {state, record.attempt, ran || state == State::running};
+  bool ran = state == State::running;
+  if (known != told_.end()) {
+    const Told& before = known->second;
+    event.before = before.state;
+    event.at = std::max(at, before.at);
+    ran = ran || (before.attempt == record.attempt && before.ran);
+  }
+  told_[record.id] = {state, record.attempt, ran, event.at};
   if (wants_more_) wants_more_ = sink_(event);
 }
 

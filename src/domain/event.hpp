@@ -23,7 +23,7 @@ struct Event {
 using EventSink = std::function<bool(const Event&)>;
 
 /// Tells what of a session has not been told yet. A state that came and went between two looks is told from the times
-/// in its record; no state is told after one that follows it.
+/// in its record; no state is told after one that follows it, and none has an earlier time than the one before it.
 class EventTeller {
  public:
   /// The sink must outlive it.
@@ -41,6 +41,7 @@ class EventTeller {
     State state = State::lost;
     int attempt = 1;
     bool ran = false;  ///< that this attempt came to run
+    TimePoint at{};
   };
 
   void say(const Record& record, State state, TimePoint at, const std::string& reason);

@@ -21,8 +21,10 @@ class Events : public testing::Test {
   }
 
   std::vector<State> told;
+  std::vector<TimePoint> times;
   const EventSink sink = [this](const Event& event) {
     told.push_back(event.state);
+    times.push_back(event.at);
     return told.size() < 5;
   };
   EventTeller teller{sink};
@@ -81,6 +83,27 @@ TEST_F(Events, AnAttemptMoreIsALifeMore) {
   teller.tell(again, sample_time(0));
   EXPECT_THAT(told, ElementsAre(State::starting, State::running, State::starting, State::running));
   EXPECT_TRUE(teller.wants_more());
+}
+
+TEST_F(Events, AStopHasTheTimeAtWhichItWasAskedFor) {
+  teller.note(session(State::running));
+  Session stopping = session(State::stopping);
+  stopping.record.stop = StopRequest{.by = {}, .reason = {}, .at = sample_time('c')};
+  teller.tell(stopping, sample_time('z'));
+  Session stopped = session(State::stopped);
+  stopped.ended_at = sample_time('d');
+  teller.tell(stopped, sample_time('z'));
+  EXPECT_THAT(told, ElementsAre(State::stopping, State::stopped));
+  EXPECT_THAT(times, ElementsAre(sample_time('c'), sample_time('d')));
+}
+
+// It was seen ending after it had ended.
+TEST_F(Events, NoneIsOlderThanTheOneBefore) {
+  teller.note(session(State::running));
+  teller.tell(session(State::stopping), sample_time('z'));
+  teller.tell(session(State::exited), sample_time('z'));
+  EXPECT_THAT(told, ElementsAre(State::stopping, State::exited));
+  EXPECT_THAT(times, ElementsAre(sample_time('z'), sample_time('z')));
 }
 
 }  // namespace
