@@ -57,24 +57,48 @@ bool is_timeout(const sdbus::Error& error) {
          error.getMessage() == "Method call timed out";
 }
 
-struct ToVariant {
+// Writes a property's value into the call itself: an sdbus::Variant is a message of its own, copied into the call's.
+struct WriteValue {
+  sdbus::MethodCall& call;
+
+  void operator()(bool value) const { write("b", value); }
+  void operator()(std::int32_t value) const { write("i", value); }
+  void operator()(std::uint32_t value) const { write("u", value); }
+  void operator()(std::uint64_t value) const { write("t", value); }
+  void operator()(const std::string& value) const { write("s", value); }
+  void operator()(const std::vector<std::uint32_t>& value) const { write("au", value); }
+  void operator()(const std::vector<std::string>& value) const { write("as", value); }
+  void operator()(const ExitCodes& exit) const { write("(aiai)", ExitStatusSet{exit.codes, {}}); }
+  void operator()(const ExecLine& line) const {
+    write("a(sasb)", std::vector<ExecCommand>{ExecCommand{line.argv.at(0), line.argv, false}});
+  }
+
+ private:
   template <class Value>
-  sdbus::Variant operator()(const Value& value) const {
-    return sdbus::Variant{value};
-  }
-  sdbus::Variant operator()(const ExitCodes& exit) const {
-    return sdbus::Variant{ExitStatusSet{exit.codes, std::vector<std::int32_t>{}}};
-  }
-  sdbus::Variant operator()(const ExecLine& line) const {
-    return sdbus::Variant{std::vector<ExecCommand>{ExecCommand{line.argv.at(0), line.argv, false}}};
+  void write(const char* signature, const Value& value) const {
+    call.openVariant(signature);
+    call << value;
+    call.closeVariant();
   }
 };
 
-std::vector<Property> to_wire(const std::vector<UnitProperty>& properties) {
-  std::vector<Property> wire;
-  for (const UnitProperty& property : properties)
-    wire.emplace_back(property.name, std::visit(ToVariant{}, property.value));
-  return wire;
+sdbus::ObjectPath start_transient_unit(sdbus::IProxy& manager, const std::string& unit,
+                                       const std::vector<UnitProperty>& properties) {
+  sdbus::MethodCall call = sdbus_compat::method_call(manager, manager_interface, "StartTransientUnit");
+  call << unit << std::string("fail");
+  call.openContainer("(sv)");
+  for (const UnitProperty& property : properties) {
+    call.openStruct("sv");
+    call << property.name;
+    std::visit(WriteValue{call}, property.value);
+    call.closeStruct();
+  }
+  call.closeContainer();
+  call << std::vector<AuxiliaryUnit>{};
+  sdbus::MethodReply reply = manager.callMethod(call);
+  sdbus::ObjectPath job;
+  reply >> job;
+  return job;
 }
 
 std::string time_limit_folder(ManagerScope scope, const std::string& runtime_dir, const std::string& unit) {
@@ -90,16 +114,12 @@ class SystemdEngine::Connection {
 
   ManagerBus& bus() { return bus_; }
 
-  /// Calls a method that returns a job, and waits for that job's end. JobRemoved is subscribed to before the call; when
+  /// Makes a call that returns a job, and waits for that job's end. JobRemoved is subscribed to before the call; when
   /// it comes before the reply, it has been queued and is seen in wait_until().
-  template <class... Arguments>
-  StartResult run_job(const std::string& context, const std::string& object, const char* method,
-                      const Arguments&... arguments) {
+  template <class Call>
+  StartResult run_job(const std::string& context, const std::string& object, Call call) {
     hear_jobs();
-    sdbus::ObjectPath job;
-    on_bus(context, object, [&] {
-      bus_.manager().callMethod(method).onInterface(manager_interface).withArguments(arguments...).storeResultsTo(job);
-    });
+    const sdbus::ObjectPath job = on_bus(context, object, call);
     const auto found = [&] { return finished_jobs_.contains(job); };
     bus_.wait_until(found, std::nullopt);
     const std::string result = finished_jobs_.at(job);
@@ -143,16 +163,7 @@ void SystemdEngine::forget_old_time_limit(const std::string& unit) {
 }
 
 void SystemdEngine::request(const std::string& unit, const std::vector<UnitProperty>& properties) {
-  on_bus("cannot start", unit, [&] {
-    sdbus::ObjectPath job;
-    connection()
-        .bus()
-        .manager()
-        .callMethod("StartTransientUnit")
-        .onInterface(manager_interface)
-        .withArguments(unit, std::string("fail"), to_wire(properties), std::vector<AuxiliaryUnit>{})
-        .storeResultsTo(job);
-  });
+  on_bus("cannot start", unit, [&] { return start_transient_unit(connection().bus().manager(), unit, properties); });
 }
 
 void SystemdEngine::request_start(const UnitSpec& spec) {
@@ -164,12 +175,23 @@ void SystemdEngine::request_helper(const HelperSpec& spec) { request(spec.unit, 
 
 StartResult SystemdEngine::start(const UnitSpec& spec) {
   forget_old_time_limit(spec.unit);
-  return connection().run_job("cannot start", spec.unit, "StartTransientUnit", spec.unit, std::string("fail"),
-                              to_wire(unit_properties(spec, scope_)), std::vector<AuxiliaryUnit>{});
+  return connection().run_job("cannot start", spec.unit, [&] {
+    return start_transient_unit(connection().bus().manager(), spec.unit, unit_properties(spec, scope_));
+  });
 }
 
 StartResult SystemdEngine::restart(const std::string& unit) {
-  return connection().run_job("cannot restart", unit, "RestartUnit", unit, std::string("replace"));
+  return connection().run_job("cannot restart", unit, [&] {
+    sdbus::ObjectPath job;
+    connection()
+        .bus()
+        .manager()
+        .callMethod("RestartUnit")
+        .onInterface(manager_interface)
+        .withArguments(unit, std::string("replace"))
+        .storeResultsTo(job);
+    return job;
+  });
 }
 
 std::vector<UnitState> SystemdEngine::list_while(const std::function<void()>& meanwhile) {
