@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <set>
+#include <vector>
 
 #include "app/sessions.hpp"
 #include "base/error.hpp"
@@ -21,38 +22,31 @@ void wait_for_either(int a, int b) {
     if (errno != EINTR) throw system_error("cannot wait", {}, errno);
 }
 
+// False as soon as the sink has enough.
+bool give(const std::vector<Event>& events, const EventSink& sink) {
+  return std::all_of(events.begin(), events.end(), sink);
+}
+
 }  // namespace
 
 void past_events(Context& context, const EventSink& sink) {
-  std::vector<Event> events;
-  const EventSink collect = [&](const Event& event) {
-    events.push_back(event);
-    return true;
-  };
-  for (const Session& session : list_sessions(context, {.ended = true})) {
-    for (const End& end : session.record.earlier_attempts)
-      if (end.ended_at)
-        events.push_back({.at = *end.ended_at,
-                          .state = State::restarting,
-                          .before = State::running,
-                          .reason = end.reason,
-                          .attempt = session.record.attempt,
-                          .record = session.record});
-    EventTeller(collect).tell(session, now());
-  }
-  std::stable_sort(events.begin(), events.end(), [](const Event& a, const Event& b) { return a.at < b.at; });
-  for (const Event& event : events)
-    if (!sink(event)) return;
+  EventTeller teller;
+  for (const Session& session : list_sessions(context, {.ended = true})) teller.tell(session, now());
+  give(teller.take(), sink);
 }
 
 void follow_events(Context& context, const EventSink& sink) {
   RegistryWatch records(context.registry.root());
   const auto units = context.engine.watch({});
-  EventTeller teller(sink);
+  EventTeller teller;
   std::set<std::pair<std::string, std::string>> ended;
+  const std::vector<Session> live = list_sessions(context, {});
   for (auto& name : context.registry.ended_names()) ended.insert(std::move(name));
-  for (const Session& session : list_sessions(context, {})) teller.note(session);
-  while (teller.wants_more()) {
+  for (const Session& session : live) {
+    teller.note(session);
+    ended.erase({session.record.request.name, session.record.id});
+  }
+  for (;;) {
     // All that has arrived is answered by one look.
     while (units->next_change(microseconds(0))) {
     }
@@ -62,6 +56,7 @@ void follow_events(Context& context, const EventSink& sink) {
       if (ended.insert(name).second)
         if (const auto record = context.registry.find_ended(name.first, name.second))
           teller.tell(make_session(*record, {}, std::nullopt), now());
+    if (!give(teller.take(), sink)) return;
     wait_for_either(units->fd(), records.fd());
   }
 }

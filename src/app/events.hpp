@@ -1,9 +1,14 @@
 #pragma once
 
+#include <functional>
+
 #include "app/context.hpp"
 #include "domain/event.hpp"
 
 namespace agentctl {
+
+/// Returns false when no more are wanted.
+using EventSink = std::function<bool(const Event&)>;
 
 /// What the records remember of all sessions, the oldest first: when each was asked for, started and ended.
 void past_events(Context& context, const EventSink& sink);

@@ -1,50 +1,93 @@
 #include "domain/event.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace agentctl {
+namespace {
+
+// States of one attempt follow one another in this order.
+int place_in_order(State state) {
+  switch (state) {
+    case State::queued: return 0;
+    case State::starting:
+    case State::restarting: return 1;
+    case State::running: return 2;
+    case State::stopping: return 3;
+    default: return 4;
+  }
+}
+
+std::optional<TimePoint> ready_at(const Record& record, const End& end) {
+  return record.request.health ? end.ready_at : end.started_at;
+}
+
+// Nothing when it is one of those that are no longer kept.
+const End* end_of_attempt(const Record& record, int attempt) {
+  const int kept = static_cast<int>(record.earlier_attempts.size());
+  const int index = kept - (record.attempt - attempt);
+  return index < 0 || index >= kept ? nullptr : &record.earlier_attempts[static_cast<std::size_t>(index)];
+}
+
+}  // namespace
 
 void EventTeller::note(const Session& session) {
-  told_[session.record.id] = {session.state, session.record.attempt, session.ready_at.has_value(), {}};
+  told_[session.record.id] = {.state = session.state, .attempt = session.record.attempt};
 }
 
 void EventTeller::tell(const Session& session, TimePoint seen_at) {
   const Record& record = session.record;
-  const auto known = told_.find(record.id);
-  const bool is_new = known == told_.end();
-  std::optional<Told> before;
-  if (!is_new) before = known->second;
-  if (before && before->state == session.state && before->attempt == record.attempt) return;
-  const bool is_to_run = session.state == State::queued || session.state == State::starting;
-  if (is_new && !is_to_run) say(record, State::starting, record.created_at, {});
-  const bool ran_before = before && before->attempt == record.attempt && before->ran;
-  // Its unit is gone and its end not written yet, which looks like a unit that is still to come.
-  if (session.state == State::starting && ran_before) return;
-  // Its host's note has gone already: the record will say when it started.
-  if (session.state == State::stopping && !session.started_at && !ran_before) return;
-  // It may have come to run since systemd was asked for its state: that is told with the next look.
-  if (session.ready_at && !ran_before && !is_to_run && session.state != State::running)
-    say(record, State::running, *session.ready_at, {});
-  TimePoint at = seen_at;
-  if (session.ended_at) at = *session.ended_at;
-  if (session.state == State::stopping && record.stop) at = record.stop->at;
-  if (session.state == State::running && session.ready_at) at = *session.ready_at;
-  if (is_new && is_to_run) at = record.created_at;
-  say(record, session.state, at, session.reason);
+  begin(session, seen_at);
+  tell_earlier_attempts(session, seen_at);
+  if (session.ready_at) say(record, record.attempt, State::running, *session.ready_at);
+  if (session.state == State::stopping && (record.stop || session.ready_at))
+    say(record, record.attempt, State::stopping, record.stop ? record.stop->at : seen_at, session.reason);
+  if (is_terminal(session.state))
+    say(record, record.attempt, session.state, session.ended_at.value_or(seen_at), session.reason);
 }
 
-void EventTeller::say(const Record& record, State state, TimePoint at, const std::string& reason) {
+std::vector<Event> EventTeller::take() {
+  std::stable_sort(events_.begin(), events_.end(), [](const Event& a, const Event& b) { return a.at < b.at; });
+  return std::exchange(events_, {});
+}
+
+void EventTeller::begin(const Session& session, TimePoint seen_at) {
+  const Record& record = session.record;
+  const bool never_left_the_line = session.state == State::cancelled && !session.started_at;
   const auto known = told_.find(record.id);
-  Event event{.at = at, .state = state, .before = {}, .reason = reason, .attempt = record.attempt, .record = record};
-  bool ran = state == State::running;
-  if (known != told_.end()) {
+  if (known == told_.end()) {
+    const bool waits = never_left_the_line || (session.state == State::queued && record.attempt == 1);
+    say(record, 1, waits ? State::queued : State::starting, record.created_at, waits ? session.reason : "");
+  } else if (session.state != State::queued && !never_left_the_line) {
+    // Where it was queued, nobody wrote down when its turn came.
+    const TimePoint latest = session.started_at.value_or(session.ended_at.value_or(seen_at));
+    say(record, known->second.attempt, State::starting, std::min(latest, seen_at));
+  }
+}
+
+void EventTeller::tell_earlier_attempts(const Session& session, TimePoint seen_at) {
+  const Record& record = session.record;
+  for (int attempt = told_.at(record.id).attempt; attempt < record.attempt; ++attempt) {
+    const End* end = end_of_attempt(record, attempt);
+    if (end == nullptr) continue;
+    if (const auto ready = ready_at(record, *end)) say(record, attempt, State::running, *ready);
+    State next = State::restarting;
+    if (attempt + 1 == record.attempt && session.state == State::queued) next = State::queued;
+    if (attempt + 1 == record.attempt && !record.retry_at && next != State::queued) next = State::starting;
+    say(record, attempt + 1, next, end->ended_at.value_or(seen_at), end->reason);
+  }
+}
+
+void EventTeller::say(const Record& record, int attempt, State state, TimePoint at, const std::string& reason) {
+  Event event{.at = at, .state = state, .before = {}, .reason = reason, .attempt = attempt, .record = record};
+  if (const auto known = told_.find(record.id); known != told_.end()) {
     const Told& before = known->second;
+    if (std::pair(attempt, place_in_order(state)) <= std::pair(before.attempt, place_in_order(before.state))) return;
     event.before = before.state;
     event.at = std::max(at, before.at);
-    ran = ran || (before.attempt == record.attempt && before.ran);
   }
-  told_[record.id] = {state, record.attempt, ran, event.at};
-  if (wants_more_) wants_more_ = sink_(event);
+  told_[record.id] = {.state = state, .attempt = attempt, .at = event.at};
+  events_.push_back(std::move(event));
 }
 
 }  // namespace agentctl

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "domain/session_view.hpp"
 
@@ -19,36 +19,32 @@ struct Event {
   Record record;
 };
 
-/// Returns false when no more are wanted.
-using EventSink = std::function<bool(const Event&)>;
-
-/// Tells what of a session has not been told yet. A state that came and went between two looks is told from the times
-/// in its record; no state is told after one that follows it, and none has an earlier time than the one before it.
+/// Tells what of a session has not been told yet. Its record, its unit and its host's note are read one after the other
+/// and may be of different moments: so what is told follows from times that somebody wrote down, also for states that
+/// came and went between two looks, and the unit's state alone is no reason to say that it runs. No state is told after
+/// one that follows it, and none has an earlier time than the one before.
 class EventTeller {
  public:
-  /// The sink must outlive it.
-  explicit EventTeller(const EventSink& sink) : sink_(sink) {}
-
-  /// False as soon as the sink has enough.
-  bool wants_more() const { return wants_more_; }
-
   /// Of this session, only what comes after the state it is in.
   void note(const Session& session);
   void tell(const Session& session, TimePoint seen_at);
+
+  /// What has been told since the last time, in the order of time.
+  std::vector<Event> take();
 
  private:
   struct Told {
     State state = State::lost;
     int attempt = 1;
-    bool ran = false;  ///< that this attempt came to run
     TimePoint at{};
   };
 
-  void say(const Record& record, State state, TimePoint at, const std::string& reason);
+  void begin(const Session& session, TimePoint seen_at);
+  void tell_earlier_attempts(const Session& session, TimePoint seen_at);
+  void say(const Record& record, int attempt, State state, TimePoint at, const std::string& reason = {});
 
-  const EventSink& sink_;
   std::map<std::string, Told> told_;  ///< by the session's id
-  bool wants_more_ = true;
+  std::vector<Event> events_;
 };
 
 std::string to_json(const Event& event);
