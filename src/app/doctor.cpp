@@ -3,6 +3,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/error.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
@@ -125,6 +127,11 @@ std::string nearest_existing(std::string path) {
   return path;
 }
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  std::error_code failed;
+  return std::filesystem::equivalent(a, b, failed);
+}
+
 void examine_registry(Context& context, std::vector<Finding>& findings) {
   const std::string& root = context.registry.root();
   const auto live = context.registry.live();
@@ -132,6 +139,11 @@ void examine_registry(Context& context, std::vector<Finding>& findings) {
   for (const RegistryTrouble& trouble : context.registry.troubles())
     findings.push_back({Verdict::warning, "registry", "cannot use '" + trouble.path + "': " + trouble.reason,
                         "look at it, then remove it: rm '" + trouble.path + "'"});
+  const std::string& link = context.registry.link();
+  if (!link.empty() && ::access(link.c_str(), F_OK) == 0 && !is_same_file(root, link))
+    findings.push_back({Verdict::warning, "registry",
+                        "what systemd starts by itself does not see your XDG_STATE_HOME and uses another one, " + link,
+                        "unset XDG_STATE_HOME, or when nothing lives remove one of the two"});
   const std::string folder = nearest_existing(root);
   if (::access(folder.c_str(), W_OK | X_OK) < 0) {
     findings.push_back({Verdict::failure, "registry", "'" + folder + "' cannot be written to",

@@ -58,7 +58,7 @@ Asker own_asker() {
 struct Invocation::Parts {
   Parts(ManagerScope scope, const Environment& environment)
       : engine(scope, user_runtime_dir()),
-        registry(registry_root(scope, home_of_user(environment), ::getenv("XDG_STATE_HOME"))),
+        registry(registry_place(scope, home_of_user(environment), ::getenv("XDG_STATE_HOME"))),
         runtime(runtime_base(scope, user_runtime_dir())),
         context{.scope = scope,
                 .engine = engine,

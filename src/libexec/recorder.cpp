@@ -49,7 +49,7 @@ Place parse_place(const std::string& folder) {
 // word: it says what the command did, but never which files root writes.
 std::string registry_of(const Place& place, const std::optional<Launch>& launch) {
   if (place.scope == ManagerScope::user && launch && launch->registry.starts_with('/')) return launch->registry;
-  return registry_root(place.scope, variable("HOME"), ::getenv("XDG_STATE_HOME"));
+  return registry_place(place.scope, variable("HOME"), ::getenv("XDG_STATE_HOME")).root;
 }
 
 std::optional<Launch> readable_launch(const Place& place) {

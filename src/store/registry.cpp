@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <future>
 #include <iterator>
 #include <set>
@@ -109,8 +110,9 @@ void give_ports(SessionRequest& request, const std::vector<Record>& live, const 
 
 }  // namespace
 
-Registry::Registry(std::string root)
-    : root_(std::move(root)),
+Registry::Registry(RegistryPlace place)
+    : root_(std::move(place.root)),
+      link_(std::move(place.link)),
       live_folder_(root_ + "/live"),
       launches_folder_(root_ + "/launches"),
       flows_folder_(root_ + "/flows"),
@@ -148,8 +150,19 @@ std::optional<Record> Registry::find_rival(const SessionRequest& request, const 
   return found == nullptr ? std::nullopt : std::optional(*found);
 }
 
-Creation Registry::create(const Record& record, const PoolLimits& limits, const HostPorts* host) {
+void Registry::make_live_folder() {
   make_directories(live_folder_);
+  if (link_.empty()) return;
+  try {
+    make_directories(link_.substr(0, link_.find_last_of('/')));
+    if (::symlink(root_.c_str(), link_.c_str()) < 0 && errno != EEXIST) throw system_error("cannot make", link_, errno);
+  } catch (const Error& error) {
+    tell_trouble(link_, error.reason());
+  }
+}
+
+Creation Registry::create(const Record& record, const PoolLimits& limits, const HostPorts* host) {
+  make_live_folder();
   const FileLock held = lock();
   Record stored = record;
   SessionRequest& request = stored.request;
@@ -274,11 +287,15 @@ void Registry::discard(const Record& record) {
   live_.remove(record.request.name, record.id);
 }
 
-std::string registry_root(ManagerScope scope, const std::string& home, const char* xdg_state_home) {
-  if (scope == ManagerScope::system) return "/var/lib/agentctl";
+RegistryPlace registry_place(ManagerScope scope, const std::string& home, const char* xdg_state_home) {
+  if (scope == ManagerScope::system) return {"/var/lib/agentctl"};
+  const std::string usual = home + "/.local/state/agentctl";
   // The XDG base directory specification: a relative path must be ignored.
-  if (xdg_state_home != nullptr && xdg_state_home[0] == '/') return std::string(xdg_state_home) + "/agentctl";
-  return home + "/.local/state/agentctl";
+  if (xdg_state_home == nullptr || xdg_state_home[0] != '/') return {usual};
+  const std::string wanted = std::string(xdg_state_home) + "/agentctl";
+  const auto exists = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
+  if (wanted == usual || (!exists(wanted) && exists(usual))) return {usual};
+  return {wanted, usual};
 }
 
 }  // namespace agentctl

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file.hpp"
@@ -17,6 +18,11 @@
 #include "store/registry_trouble.hpp"
 
 namespace agentctl {
+
+struct RegistryPlace {
+  std::string root;
+  std::string link{};  ///< made a symbolic link to the root where nothing is, by the first create(); empty: none
+};
 
 /// What became of a record that was to be created.
 struct Creation {
@@ -42,9 +48,11 @@ enum class Hold {
 class Registry {
  public:
   /// `root` need not exist; the first create() makes it.
-  explicit Registry(std::string root);
+  explicit Registry(std::string root) : Registry(RegistryPlace{std::move(root), {}}) {}
+  explicit Registry(RegistryPlace place);
 
   const std::string& root() const { return root_; }
+  const std::string& link() const { return link_; }
 
   /// Claims the record's name, what else only one may have (domain/rivalry.hpp), its ports and a slot of its pool, and
   /// writes it, in one step. Without `host` nobody else is looked for on its ports: it lives already. When there is no
@@ -148,7 +156,10 @@ class Registry {
   std::optional<Flow> load_flow(const std::string& path);
   std::vector<Flow> load_flows(const std::string& folder);
 
+  void make_live_folder();
+
   std::string root_;
+  std::string link_;
   std::string live_folder_;
   std::string launches_folder_;
   std::string flows_folder_;
@@ -158,8 +169,9 @@ class Registry {
   std::vector<RegistryTrouble> troubles_;
 };
 
-/// Where the registry is: /var/lib/agentctl for the system scope, $XDG_STATE_HOME/agentctl or
-/// ~/.local/state/agentctl for a user's.
-std::string registry_root(ManagerScope scope, const std::string& home, const char* xdg_state_home);
+/// /var/lib/agentctl for the system scope, $XDG_STATE_HOME/agentctl or ~/.local/state/agentctl for a user's. A manager
+/// has one registry, and starts helpers and timers that do not see what a shell has set: where one is only in the
+/// latter place it is that one, and one that is made elsewhere is linked from there.
+RegistryPlace registry_place(ManagerScope scope, const std::string& home, const char* xdg_state_home);
 
 }  // namespace agentctl

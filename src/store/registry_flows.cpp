@@ -76,7 +76,7 @@ std::vector<Flow> Registry::flows() {
 }
 
 std::optional<std::string> Registry::create_flow(const Flow& flow, const std::vector<Record>& records) {
-  make_directories(live_folder_);
+  make_live_folder();
   make_directories(flows_folder_);
   const FileLock held = lock();
   for (const Flow& other : live_flows()) {

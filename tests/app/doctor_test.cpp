@@ -94,6 +94,17 @@ const std::vector<Ailment>& ailments() {
 INSTANTIATE_TEST_SUITE_P(With, AilingHost, testing::ValuesIn(ailments()),
                          [](const auto& ailment) { return ailment.param.what; });
 
+TEST_F(Doctor, WarnsOfARegistryThatSystemdDoesNotSee) {
+  registry = Registry(RegistryPlace{folder / "state", folder / "home/agentctl"});
+  registry.create(sample_record());
+  EXPECT_EQ(finding("registry").verdict, Verdict::ok);
+  remove_file(folder / "home/agentctl");
+  make_directories(folder / "home/agentctl");
+  const Finding found = finding("registry");
+  EXPECT_EQ(found.verdict, Verdict::warning);
+  EXPECT_THAT(found.text, HasSubstr(folder / "home/agentctl"));
+}
+
 TEST_F(Doctor, WarnsOfARateLimitThatIsStricterThanUsual) {
   context.scope = ManagerScope::user;
   struct Row {

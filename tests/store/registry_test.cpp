@@ -373,12 +373,44 @@ TEST_F(RegistryTest, EndsARecordOnceAmongSeveralWhoTry) {
   EXPECT_EQ(registry.ended().size(), 1U);
 }
 
-TEST(RegistryRoot, IsTheSystemsOrTheUsers) {
-  EXPECT_EQ(registry_root(ManagerScope::system, "/root", "/ignored"), "/var/lib/agentctl");
-  EXPECT_EQ(registry_root(ManagerScope::user, "/home/ann", nullptr), "/home/ann/.local/state/agentctl");
-  EXPECT_EQ(registry_root(ManagerScope::user, "/home/ann", "/state"), "/state/agentctl");
-  EXPECT_EQ(registry_root(ManagerScope::user, "/home/ann", ""), "/home/ann/.local/state/agentctl");
-  EXPECT_EQ(registry_root(ManagerScope::user, "/home/ann", "relative"), "/home/ann/.local/state/agentctl");
+TEST(RegistryPlace, IsTheSystemsOrTheUsers) {
+  EXPECT_EQ(registry_place(ManagerScope::system, "/root", "/ignored").root, "/var/lib/agentctl");
+  EXPECT_EQ(registry_place(ManagerScope::user, "/home/ann", nullptr).root, "/home/ann/.local/state/agentctl");
+  EXPECT_EQ(registry_place(ManagerScope::user, "/home/ann", "/state").root, "/state/agentctl");
+  EXPECT_EQ(registry_place(ManagerScope::user, "/home/ann", "").root, "/home/ann/.local/state/agentctl");
+  EXPECT_EQ(registry_place(ManagerScope::user, "/home/ann", "relative").root, "/home/ann/.local/state/agentctl");
+}
+
+class RegistryOfAShell : public testing::Test {
+ protected:
+  RegistryPlace of_shell() const { return registry_place(ManagerScope::user, home, (home + "/state").c_str()); }
+  RegistryPlace of_manager() const { return registry_place(ManagerScope::user, home, nullptr); }
+
+  TemporaryFolder folder;
+  std::string home = folder.path();
+};
+
+TEST_F(RegistryOfAShell, IsFoundByWhoDoesNotSeeItsVariables) {
+  Registry(of_shell()).create(sample_record());
+  EXPECT_EQ(of_shell().root, home + "/state/agentctl");
+  EXPECT_EQ(Registry(of_manager()).live().size(), 1U);
+  EXPECT_TRUE(Registry(of_manager()).finish(sample_record(), sample_end()));
+  EXPECT_EQ(Registry(of_shell()).ended().size(), 1U);
+}
+
+TEST_F(RegistryOfAShell, IsTheOneThatIsThereAlready) {
+  Registry(of_manager()).create(sample_record());
+  EXPECT_EQ(of_shell().root, of_manager().root);
+  EXPECT_EQ(Registry(of_shell()).live().size(), 1U);
+}
+
+TEST_F(RegistryOfAShell, GoesWithoutALinkAndSaysSo) {
+  put_file(home + "/.local", "in the way");
+  Registry registry(of_shell());
+  registry.create(sample_record());
+  EXPECT_EQ(registry.live().size(), 1U);
+  ASSERT_EQ(registry.troubles().size(), 1U);
+  EXPECT_EQ(registry.troubles().front().path, of_manager().root);
 }
 
 }  // namespace
