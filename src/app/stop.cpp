@@ -218,9 +218,23 @@ TimePoint extend_session(Context& context, const Session& session, microseconds 
   return ends;
 }
 
-void kill_session(Context& context, const Session& session, int signal) {
-  require_live(session, "cannot signal session");
-  context.engine.kill(session.record.unit, signal);
+void kill_sessions(Context& context, const std::vector<Session>& sessions, int signal) {
+  for (const Session& session : sessions) require_live(session, "cannot signal session");
+  for (const Session& session : sessions) context.engine.kill(session.record.unit, signal);
+}
+
+std::vector<Session> kill_those_that_live(Context& context, const std::vector<Session>& sessions, int signal) {
+  std::vector<Session> reached;
+  for (const Session& session : sessions) {
+    if (session.state == State::queued || is_terminal(session.state)) continue;
+    try {
+      context.engine.kill(session.record.unit, signal);
+      reached.push_back(session);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::not_found) throw;  // it has ended meanwhile
+    }
+  }
+  return reached;
 }
 
 }  // namespace agentctl

@@ -38,7 +38,11 @@ Session restart_session(Context& context, const Session& session, const std::vec
 /// Moves the time limit of a live session by so much, or lifts it (`forever`). Returns when it ends now.
 TimePoint extend_session(Context& context, const Session& session, microseconds by);
 
-/// Sends a signal to every process of a live session.
-void kill_session(Context& context, const Session& session, int signal);
+/// Sends a signal to every process of live sessions. Throws Error{conflict} before anything is sent when one of them
+/// has not started or has ended.
+void kill_sessions(Context& context, const std::vector<Session>& sessions, int signal);
+
+/// The same to those that can be sent one, which it returns: for a whole project or group.
+std::vector<Session> kill_those_that_live(Context& context, const std::vector<Session>& sessions, int signal);
 
 }  // namespace agentctl

@@ -37,14 +37,18 @@ int cmd_kill(Invocation& invocation) {
   const int number = parse_signal(signal);
 
   Context& context = invocation.context();
-  const std::vector<Session> sessions = selection.find(context);
-  for (const Session& session : sessions) require_live(session, "cannot signal session");
-  for (const Session& session : sessions) kill_session(context, session, number);
+  std::vector<Session> sessions = selection.find(context);
+  if (selection.is_filtered()) {
+    sessions = kill_those_that_live(context, sessions, number);
+  } else {
+    kill_sessions(context, sessions, number);
+  }
   if (invocation.globals().json) {
     print(to_json(sessions) + "\n");
     return 0;
   }
   for (const Session& session : sessions) print(session.record.request.name + ": sent " + signal_name(number) + "\n");
+  if (sessions.empty()) print("nothing to kill\n");
   return 0;
 }
 

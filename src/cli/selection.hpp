@@ -24,12 +24,13 @@ class Selection {
   /// The slices that hold these live sessions and nothing else, when a whole project or group is meant; else nothing.
   std::vector<std::string> whole_slices(const std::vector<Session>& sessions) const;
 
+  /// Whether they were not named one by one.
+  bool is_filtered() const { return all_ || !filter_.project.empty() || !filter_.group.empty(); }
+
   /// For people: "web ..." or "project shop".
   std::string description() const;
 
  private:
-  bool is_filtered() const { return all_ || !filter_.project.empty() || !filter_.group.empty(); }
-
   std::string verb_;
   std::string options_;
   std::vector<std::string> names_;

@@ -307,15 +307,32 @@ class KillSession : public StopSessions {};
 
 TEST_F(KillSession, SignalsTheUnit) {
   add_session("web");
-  kill_session(context, find_session(context, "web"), SIGUSR1);
+  kill_sessions(context, {find_session(context, "web")}, SIGUSR1);
   EXPECT_EQ(engine.count("kill agentctl-web.service 10"), 1U);
 }
 
-TEST_F(KillSession, RefusesOneThatHasEnded) {
+TEST_F(KillSession, OfOneThatHasEndedSignalsNoneOfThem) {
+  add_session("api", 'c');
   add_ended("web");
-  EXPECT_EQ(thrown_by([&] { kill_session(context, find_session(context, "web"), SIGTERM); }).code(),
-            ErrorCode::conflict);
+  const std::vector<Session> sessions = find_sessions(context, {"api", "web"});
+  EXPECT_EQ(thrown_by([&] { kill_sessions(context, sessions, SIGTERM); }).code(), ErrorCode::conflict);
   EXPECT_EQ(engine.count("kill "), 0U);
+}
+
+TEST_F(KillSession, OfAGroupReachesWhatLives) {
+  Record queued = sample_record("late", sample_id('d'));
+  queued.queued = Queued::by_anyone;
+  registry.create(queued);
+  add_session("web", 'b');
+  add_session("api", 'c');
+  const std::vector<Session> sessions = find_sessions(context, {"late", "web", "api"});
+  engine.on_kill = [](const std::string& unit, int) {
+    if (unit == "agentctl-web.service")
+      throw Error({.code = ErrorCode::not_found, .context = "cannot signal", .object = unit, .reason = {}, .hint = {}});
+  };
+  const std::vector<Session> reached = kill_those_that_live(context, sessions, SIGHUP);
+  ASSERT_EQ(reached.size(), 1U) << "one waits, and one has ended since it was looked at";
+  EXPECT_EQ(reached.front().record.request.name, "api");
 }
 
 }  // namespace

@@ -62,6 +62,18 @@ TEST_F(HousekeepingTest, KillSendsTheSignal) {
                             R"("agentctl-web.service" "all" 10)", R"("agentctl-web.service" "all" 9)"}));
 }
 
+TEST_F(HousekeepingTest, KillOfAProjectReachesWhatLives) {
+  Record queued = record_of("late");
+  queued.request.project = "shop";
+  queued.queued = Queued::by_anyone;
+  registry().create(queued);
+  EXPECT_THAT(agentctl({"kill", "-p", "shop"}), ended_with(0, "nothing to kill\n", ""));
+  Record record = record_of("web");
+  record.request.project = "shop";
+  add_live(record);
+  EXPECT_THAT(agentctl({"kill", "-p", "shop"}), ended_with(0, "web: sent SIGTERM\n", ""));
+}
+
 TEST_F(HousekeepingTest, WhatHasEndedCannotBeSignalledOrExtended) {
   add_ended(record_of("web"), State::exited, "exited with status 0", 0);
   add_live(record_of("api"));
