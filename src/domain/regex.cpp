@@ -6,8 +6,9 @@
 #include <algorithm>
 #include <array>
 
-#include "base/ascii.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
+#include "domain/ecmascript_pattern.hpp"
 
 namespace agentctl {
 namespace {
@@ -32,96 +33,15 @@ std::string message_of(int number) {
   return reinterpret_cast<const char*>(text.data());
 }
 
-/// Reads a pattern as ECMAScript does, as far as PCRE2 would read it differently. It does not check the rest: that is
-/// PCRE2's.
-class Translation {
- public:
-  explicit Translation(const std::string& pattern) : pattern_(pattern), rest_(pattern) {}
-
-  std::string take() {
-    while (!rest_.empty()) {
-      if (rest_[0] == '\\') {
-        escape();
-      } else if (in_class_) {
-        class_character();
-      } else {
-        character();
-      }
-    }
-    return std::move(result_);
+std::string translate(const std::string& pattern) {
+  if (pattern.size() > max_regex_bytes) throw invalid(pattern.substr(0, 64), "too long", max_regex_bytes);
+  if (!is_valid_utf8(pattern)) throw invalid(to_valid_utf8(pattern), "no valid UTF-8", 0);
+  try {
+    return to_pcre(pattern);
+  } catch (const PatternRefusal& refusal) {
+    throw invalid(pattern, refusal.reason, refusal.at);
   }
-
- private:
-  [[noreturn]] void refuse(const std::string& reason) const {
-    throw invalid(pattern_, reason, pattern_.size() - rest_.size());
-  }
-
-  void copy(std::size_t length) {
-    result_.append(rest_.substr(0, length));
-    rest_.remove_prefix(length);
-  }
-
-  void escape() {
-    after_quantifier_ = false;
-    const char c = rest_.size() > 1 ? rest_[1] : '\0';
-    if (is_letter(c) && std::string_view("bBdDwWsSnrtvfxuck").find(c) == std::string_view::npos)
-      refuse(std::string("there is no escape \\") + c);
-    if (c == 'v') {  // PCRE's is any vertical space
-      result_ += "\\x0b";
-      rest_.remove_prefix(2);
-      return;
-    }
-    copy(std::min<std::size_t>(2, rest_.size()));
-  }
-
-  void class_character() {
-    if (rest_.starts_with("[:") || rest_.starts_with("[.") || rest_.starts_with("[="))
-      refuse("there are no named sets");
-    if (rest_[0] == ']') in_class_ = false;
-    copy(1);
-  }
-
-  void character() {
-    if (const std::size_t length = quantifier_length(); length > 0) {
-      if (after_quantifier_) refuse("nothing to repeat");
-      after_quantifier_ = true;
-      copy(length);
-      if (rest_.starts_with('?')) copy(1);  // lazy
-      return;
-    }
-    after_quantifier_ = false;
-    if (rest_[0] == '[') in_class_ = true;
-    if (rest_[0] == '{') result_ += '\\';  // a brace that is no quantifier is itself
-    if (rest_[0] == '(') group();
-    copy(1);
-  }
-
-  void group() {
-    if (rest_.starts_with("(*")) refuse("nothing to repeat");
-    if (!rest_.starts_with("(?")) return;
-    const std::string_view kind = rest_.substr(2);
-    for (const std::string_view known : {":", "=", "!", "<"})
-      if (kind.starts_with(known)) return;
-    refuse("unknown kind of group");
-  }
-
-  std::size_t quantifier_length() const {
-    if (rest_[0] == '*' || rest_[0] == '+' || rest_[0] == '?') return 1;
-    if (rest_[0] != '{') return 0;
-    std::size_t at = 1;
-    while (at < rest_.size() && is_digit(rest_[at])) ++at;
-    if (at == 1) return 0;
-    if (at < rest_.size() && rest_[at] == ',') ++at;
-    while (at < rest_.size() && is_digit(rest_[at])) ++at;
-    return at < rest_.size() && rest_[at] == '}' ? at + 1 : 0;
-  }
-
-  const std::string& pattern_;
-  std::string_view rest_;
-  std::string result_;
-  bool in_class_ = false;
-  bool after_quantifier_ = false;
-};
+}
 
 template <class Thing>
 struct Freed {
@@ -150,12 +70,11 @@ int count_work(pcre2_callout_block* block, void* data) {
 void Regex::Free::operator()(pcre2_real_code_8* code) const { pcre2_code_free(code); }
 
 Regex::Regex(const std::string& pattern) : pattern_(pattern) {
-  if (pattern.size() > max_regex_bytes) throw invalid(pattern.substr(0, 64), "too long", max_regex_bytes);
-  const std::string translated = Translation(pattern).take();
+  const std::string translated = translate(pattern);
   const Freed<pcre2_compile_context> context{pcre2_compile_context_create(nullptr), pcre2_compile_context_free};
   pcre2_set_newline(context.thing, PCRE2_NEWLINE_ANYCRLF);
   // Possessification would hide steps from the count: a*b would go over all of the text at each place in one.
-  constexpr std::uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ALT_BSUX | PCRE2_ALLOW_EMPTY_CLASS |
+  constexpr std::uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ALLOW_EMPTY_CLASS |
                                     PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C | PCRE2_AUTO_CALLOUT |
                                     PCRE2_NO_AUTO_POSSESS;
   int failed = 0;

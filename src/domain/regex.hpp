@@ -10,11 +10,11 @@ namespace agentctl {
 
 inline constexpr std::size_t max_regex_bytes = 4096;
 
-/// A regular expression as ECMAScript writes them, compiled by PCRE2. What only PCRE knows (possessive quantifiers,
-/// atomic groups, inline options, recursion, verbs, \A \z \K \Q ...) is refused, and what the two read differently is
-/// translated. The differences that are left: `$` also matches before the last line break, so that ^ready$ is found in
-/// what a program printed; a look-behind has a fixed length; \s and \w are ASCII. Rejected: std::regex, which recurses
-/// once a character and so ends the process on long input.
+/// A regular expression as ECMAScript writes them without flags, translated for PCRE2 (to_pcre()). The differences that
+/// are left: `$` also matches before the last line break, so that ^ready$ is found in what a program printed; a
+/// look-behind has a fixed length; \s is ASCII; a character beyond U+FFFF is one, not two halves; a group in a loop
+/// keeps what it has matched; a count over 65,535 is that many. Rejected: std::regex, which recurses once a character
+/// and so ends the process on long input.
 class Regex {
  public:
   /// Throws Error{usage} with what is wrong and at which byte.
