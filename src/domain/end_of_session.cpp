@@ -85,7 +85,7 @@ Verdict how_it_ended(const EndEvidence& evidence, const Exit& exit) {
 Verdict ended_by_itself(const Record& record, const EndEvidence& evidence, const Exit& exit) {
   Verdict verdict = how_it_ended(evidence, exit);
   if (record.request.health && evidence.note && evidence.note->started_at && !evidence.note->ready_at)
-    verdict = {State::failed, verdict.reason + " before it was healthy"};
+    verdict = {State::failed, verdict.reason.append(before_healthy)};
   return verdict;
 }
 
@@ -115,6 +115,8 @@ Verdict verdict(const Record& record, const EndEvidence& evidence, const Exit& e
 }
 
 }  // namespace
+
+std::string not_healthy_within(microseconds timeout) { return "not healthy within " + format_time_span(timeout); }
 
 std::string signal_name(int signal) {
   const char* abbreviation = ::sigabbrev_np(signal);

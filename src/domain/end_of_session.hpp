@@ -47,4 +47,9 @@ int exit_status_of(const End& end);
 /// "SIGSEGV"; "signal 60" when it has no name.
 std::string signal_name(int signal);
 
+/// How the reason of a session begins that was not healthy in time; ": " and the last error can follow.
+std::string not_healthy_within(microseconds timeout);
+/// How the reason ends when the command ended before it was healthy.
+inline constexpr std::string_view before_healthy = " before it was healthy";
+
 }  // namespace agentctl

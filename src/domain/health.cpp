@@ -8,11 +8,11 @@
 #include "base/ip_address.hpp"
 #include "base/text.hpp"
 #include "domain/regex.hpp"
+#include "domain/request_rules.hpp"
 
 namespace agentctl {
 namespace {
 
-constexpr std::size_t longest_target = 4096;
 constexpr std::array<const char*, 6> kind_names{"http", "command", "tcp", "unix", "log", "notify"};
 constexpr std::array<const char*, 3> unhealthy_names{"report", "restart", "stop"};
 
@@ -108,8 +108,8 @@ microseconds check_limit(const HealthCheck& check) {
 }
 
 void check_health(const HealthCheck& check) {
-  if (check.target.size() > longest_target || check.target.find('\0') != std::string::npos)
-    refuse("--ready", "must be at most " + std::to_string(longest_target) + " bytes");
+  if (check.target.size() > max_argument || check.target.find('\0') != std::string::npos)
+    refuse("--ready", "must be at most " + std::to_string(max_argument) + " bytes");
   if (check.target.empty() && check.kind != HealthKind::notify)
     refuse("--ready", std::string("'") + to_string(check.kind) + "' needs something to look at");
   if (check.kind == HealthKind::tcp && !parse_tcp_target(check.target))

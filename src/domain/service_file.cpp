@@ -23,6 +23,9 @@ constexpr std::size_t longest_value = 1000;
 constexpr std::size_t most_ports = 20;
 constexpr std::size_t longest_quote = 4096;
 
+// agentctl-reconcile.service is the package's own.
+constexpr std::string_view reserved_name = "reconcile";
+
 bool is_kebab_case(std::string_view name) { return is_valid_name(name) && name.find("--") == std::string_view::npos; }
 
 void read_cwd(const SpecCheck& check, ServiceSpec& spec) {
@@ -91,11 +94,19 @@ void read_ttl(const SpecCheck& check, ServiceSpec& spec) {
   const auto place = given(check.place, "ttl_minutes");
   if (!place) return;
   const double minutes = number_in(place->value()).value_or(0);
-  // Half a minute is no minute, and must not become the default.
-  if (!(minutes >= 1) || minutes == HUGE_VAL) check.refuse(place->pointer(), "ttl-invalid");
+  if (!(minutes > 0) || minutes == HUGE_VAL) check.refuse(place->pointer(), "ttl-invalid");
   if (minutes > check.rules.max_ttl_minutes)
     check.refuse(place->pointer(), "ttl-too-long (>" + std::to_string(check.rules.max_ttl_minutes) + "min)");
-  spec.ttl_minutes = static_cast<int>(minutes);
+  // Half a minute must not become none, nor the default.
+  spec.ttl_minutes = std::max(1, static_cast<int>(minutes));
+}
+
+bool has_nul_inside(const json::value& value) {
+  if (value.is_string()) return has_nul(value.get_string());
+  if (value.is_array()) return std::any_of(value.get_array().begin(), value.get_array().end(), has_nul_inside);
+  if (!value.is_object()) return false;
+  return std::any_of(value.get_object().begin(), value.get_object().end(),
+                     [](const auto& member) { return has_nul(member.key()) || has_nul_inside(member.value()); });
 }
 
 void read_attrs(const SpecCheck& check, ServiceSpec& spec) {
@@ -105,6 +116,7 @@ void read_attrs(const SpecCheck& check, ServiceSpec& spec) {
   spec.attrs = stringify(place->value());
   if (spec.attrs.size() > check.rules.max_attrs_bytes)
     check.refuse(place->pointer(), "attrs-too-large (>" + std::to_string(check.rules.max_attrs_bytes) + "B)");
+  if (has_nul_inside(place->value())) check.refuse(place->pointer(), "attrs-contains-nul");
 }
 
 ServiceSpec read_spec(const SpecCheck& check) {
@@ -118,6 +130,7 @@ ServiceSpec read_spec(const SpecCheck& check) {
   if (utf16_length(spec.name) > longest_name)
     check.refuse(name->pointer(), "name-too-long (>" + std::to_string(longest_name) + ")");
   if (!is_kebab_case(spec.name)) check.refuse(name->pointer(), "name-not-kebab-case" + in_parentheses(spec.name));
+  if (spec.name == reserved_name) check.refuse(name->pointer(), "name-reserved" + in_parentheses(spec.name));
   const auto cmd = given(place, "cmd");
   if (!cmd || !cmd->value().is_string() || cmd->value().get_string().empty())
     check.refuse(pointer_to(place, "cmd"), "cmd-missing");
@@ -138,7 +151,7 @@ ServiceSpec read_spec(const SpecCheck& check) {
 }
 
 bool is_extended(const Place& root) {
-  const auto version = root.find("agentctl");
+  const auto version = given(root, "agentctl");
   if (!version) return false;
   if (!version->value().is_number() || number_in(version->value()) != 1)
     throw ServiceRefusal{"agentctl-version-unknown" + in_parentheses(string_of(version->value())), version->pointer()};

@@ -95,6 +95,9 @@ std::optional<ServiceRefusal> check_written_by(const ServiceFile& file, const st
 /// Tells one service from another that has the same name: 16 hexadecimal digits.
 std::string digest_of(const ServiceSpec& spec);
 
+/// A time as the file has it: "0.5".
+std::string seconds_text(microseconds span);
+
 /// With all defaults filled in, in one line; it is a file of services again.
 std::string to_json(const ServiceFile& file);
 std::string to_json(const ServiceSpec& spec);

@@ -6,6 +6,7 @@
 #include "base/text.hpp"
 #include "domain/javascript.hpp"
 #include "domain/regex.hpp"
+#include "domain/request_rules.hpp"
 #include "domain/service_checks.hpp"
 
 namespace agentctl {
@@ -37,11 +38,6 @@ std::optional<microseconds> span_in(const Place& place, double longest) {
   return microseconds(std::max<std::int64_t>(1, std::llround(seconds * 1e6)));
 }
 
-// Control characters and spaces would become part of the request.
-bool is_url(std::string_view url) {
-  return std::all_of(url.begin(), url.end(), [](char c) { return static_cast<unsigned char>(c) > ' ' && c != '\x7f'; });
-}
-
 bool is_absolute_url(std::string_view url) {
   const std::string scheme = to_lower(url.substr(0, 8));
   return scheme.starts_with("http://") || scheme.starts_with("https://");
@@ -53,7 +49,9 @@ void read_http(const SpecCheck& check, const Place& place, HealthCheck& health) 
     check.refuse(pointer_to(place, "url"), "healthcheck-url-missing");
   health.target = url->string();
   if (!is_absolute_url(health.target)) check.refuse(url->pointer(), "healthcheck-url-not-absolute");
-  if (!is_url(health.target)) check.refuse(url->pointer(), "healthcheck-url-invalid");
+  // Spaces and control characters are libcurl's to refuse, when the check is made.
+  if (has_nul(health.target)) check.refuse(url->pointer(), "healthcheck-url-contains-nul");
+  if (health.target.size() > max_argument) check.refuse(url->pointer(), "healthcheck-url-too-long");
   const auto status = given(place, "expect_status");
   if (!status) check.refuse(pointer_to(place, "expect_status"), "healthcheck-expect-status-missing");
   const double number = number_in(status->value()).value_or(0);
@@ -100,6 +98,15 @@ std::vector<std::string> words_of(std::string_view command) {
   return words;
 }
 
+// dash, which is Debian's sh, does not know the $'\n' of quote_for_shell().
+std::string quote_for_sh(const std::string& word) {
+  std::string quoted = quote_for_shell({word});
+  if (!quoted.starts_with("$'")) return quoted;
+  quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 void read_command(const SpecCheck& check, const Place& place, ServiceSpec& spec) {
   HealthCheck& health = spec.health;
   spec.health_cmd = text_in(check, place, "cmd", "healthcheck-cmd", longest_command);
@@ -113,7 +120,8 @@ void read_command(const SpecCheck& check, const Place& place, ServiceSpec& spec)
   spec.health_args = texts_in(check, place, "args", "healthcheck-args", "healthcheck-arg", check.rules.max_args);
   if (health.shell) {
     health.target = spec.health_cmd;
-    if (!spec.health_args.empty()) health.target += " " + quote_for_shell(spec.health_args);
+    for (const std::string& word : spec.health_args) health.target += " " + quote_for_sh(word);
+    if (health.target.size() > max_argument) check.refuse(pointer_to(place, "args"), "healthcheck-args-too-long");
     return;
   }
   std::vector<std::string> words = words_of(spec.health_cmd);

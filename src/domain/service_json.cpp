@@ -7,8 +7,6 @@ namespace {
 
 constexpr microseconds default_interval = std::chrono::seconds(1);
 
-std::string seconds(microseconds span) { return number_text(static_cast<double>(span.count()) / 1e6); }
-
 std::string array_of(const std::vector<std::string>& texts) {
   std::string text = "[";
   for (const std::string& item : texts) text += (text.size() > 1 ? "," : "") + quoted_json(item);
@@ -60,8 +58,8 @@ std::string health_of(const ServiceSpec& spec) {
     case HealthKind::notify: type = "notify"; break;
   }
   return "{\"type\":\"" + type + "\"" + fields +
-         field("interval_s", seconds(health.interval.value_or(default_interval))) +
-         field("timeout_s", seconds(health.timeout)) + "}";
+         field("interval_s", seconds_text(health.interval.value_or(default_interval))) +
+         field("timeout_s", seconds_text(health.timeout)) + "}";
 }
 
 // Those that are not as by default: a file of the plain format has none of them.
@@ -69,7 +67,7 @@ std::string extras_of(const ServiceSpec& spec) {
   std::string text;
   if (const RestartRules& rules = spec.restart; rules != RestartRules{})
     text += ",\"restart\":{\"policy\":\"" + std::string(to_string(rules.policy)) +
-            "\",\"delay_s\":" + seconds(rules.delay) + ",\"max_delay_s\":" + seconds(rules.max_delay) +
+            "\",\"delay_s\":" + seconds_text(rules.delay) + ",\"max_delay_s\":" + seconds_text(rules.max_delay) +
             ",\"limit\":" + std::to_string(rules.limit) + "}";
   if (spec.limits != ServiceLimits{}) {
     std::string limits;
@@ -98,6 +96,8 @@ std::string extras_of(const ServiceSpec& spec) {
 }
 
 }  // namespace
+
+std::string seconds_text(microseconds span) { return number_text(static_cast<double>(span.count()) / 1e6); }
 
 std::string to_json(const ServiceSpec& spec) {
   return "{\"name\":" + quoted_json(spec.name) + ",\"cmd\":" + quoted_json(spec.cmd) +

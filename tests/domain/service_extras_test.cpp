@@ -64,7 +64,7 @@ TEST(ExtendedServiceFile, HasToSayThatItIsOne) {
             "spec[0]: port-invalid (auto) @/specs/0/ports/0");
   EXPECT_EQ(refusal_of(file_of(service("web"), R"("agentctl": 2)")), "agentctl-version-unknown (2) @/agentctl");
   EXPECT_EQ(refusal_of(file_of(service("web"), R"("agentctl": "1")")), "agentctl-version-unknown (1) @/agentctl");
-  EXPECT_EQ(refusal_of(file_of(service("web"), R"("agentctl": null)")), "agentctl-version-unknown (null) @/agentctl");
+  EXPECT_FALSE(taken(file_of(service("web"), R"("agentctl": null)")).extended) << "what is null is not there";
 }
 
 TEST(ExtendedServiceFile, RefusesUnknownKeysAtTheirPlace) {
@@ -197,12 +197,12 @@ TEST(ExtendedServiceFile, IsWrittenSoThatItIsReadAsTheSame) {
   const ServiceFile file = taken(file_of(
       service("web", R"("restart": {"policy": "always", "max_delay_s": 2.5}, "limits": {"memory_max": "1G"},)"
                      R"( "sandbox": "strict", "needs": ["db"], "stdout": "/tmp/o", "unhealthy": "restart",)"
-                     R"( "ports": ["auto"], "attrs": {"a": [1, 1e21, 0.1, "\u0000/"]}, "env": {"NODE_ENV": "x"})") +
+                     R"( "ports": ["auto"], "attrs": {"a": [1, 1e21, 0.1, "\u0001/"]}, "env": {"NODE_ENV": "x"})") +
       ", " + service("db", "", health(R"("type": "tcp", "port": 5432, "interval_s": 0.1)"))));
   const std::string written = to_json(file);
   EXPECT_EQ(written,
             R"({"agentctl":1,"specs":[{"name":"web","cmd":"node","args":[],"cwd":"","env":{"NODE_ENV":"x"},)"
-            R"("ports":["auto"],"ttl_minutes":240,"attrs":{"a":[1,1e+21,0.1,"\u0000/"]},"healthcheck":{"type":"http",)"
+            R"("ports":["auto"],"ttl_minutes":240,"attrs":{"a":[1,1e+21,0.1,"\u0001/"]},"healthcheck":{"type":"http",)"
             R"("url":"http://x","expect_status":200,"interval_s":1,"timeout_s":9},"restart":{"policy":"always",)"
             R"("delay_s":2,"max_delay_s":2.5,"limit":5},"limits":{"memory_max":1073741824},"sandbox":)"
             R"({"private_tmp":true,"protect_home":true,"read_only_system":true,"no_network":false},"needs":["db"],)"

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "domain/request_rules.hpp"
 #include "support/service_cases.hpp"
 
 namespace agentctl {
@@ -40,6 +41,12 @@ ServiceFile taken(const std::string& text) {
 }
 
 ServiceSpec spec_of(const std::string& text) { return taken(text).specs.front(); }
+
+std::string repeated(const std::string& text, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += text;
+  return all;
+}
 
 /// "REASON @POINTER".
 std::string refusal_of(const std::string& text) {
@@ -97,11 +104,6 @@ TEST(ServiceFile, QuotesNumbersAndListsAsJavaScriptDoes) {
 }
 
 TEST(ServiceFile, TakesHalfASurrogatePairAsJavaScriptDoes) {
-  const auto repeated = [](const std::string& text, int count) {
-    std::string all;
-    for (int i = 0; i < count; ++i) all += text;
-    return all;
-  };
   const auto argument = [](const std::string& written) { return file_with("\"args\": [\"" + written + "\"]"); };
   EXPECT_THAT(spec_of(argument(R"(a\ud800b\uDFFFc)")).args, ElementsAre("a\uFFFDb\uFFFDc"));
   EXPECT_THAT(spec_of(argument(R"(\ud83d\ude00)")).args, ElementsAre("\U0001F600")) << "two halves are one";
@@ -135,8 +137,10 @@ TEST(ServiceFile, ANumberIsANumberOrDecimalDigits) {
             "spec[0]: healthcheck-timeout-invalid @/specs/0/healthcheck/timeout_s");
 }
 
-TEST(ServiceFile, HalfAMinuteIsNotTheDefault) {
-  EXPECT_EQ(refusal_of(file_with(R"("ttl_minutes": 0.5)")), "spec[0]: ttl-invalid @/specs/0/ttl_minutes");
+TEST(ServiceFile, HalfAMinuteIsAMinuteAndNotTheDefault) {
+  EXPECT_EQ(spec_of(file_with(R"("ttl_minutes": 0.5)")).ttl_minutes, 1);
+  EXPECT_EQ(spec_of(file_with(R"("ttl_minutes": 1e-300)")).ttl_minutes, 1);
+  EXPECT_EQ(refusal_of(file_with(R"("ttl_minutes": -0.5)")), "spec[0]: ttl-invalid @/specs/0/ttl_minutes");
   EXPECT_EQ(refusal_of(file_with(R"("ttl_minutes": 1e400)")), "spec[0]: ttl-invalid @/specs/0/ttl_minutes");
   EXPECT_EQ(refusal_of(file_with(R"("ttl_minutes": 1e20)")), "spec[0]: ttl-too-long (>1440min) @/specs/0/ttl_minutes");
 }
@@ -149,9 +153,14 @@ TEST(ServiceFile, NulIsNowhere) {
             "spec[0]: env-value-contains-nul (VITE_A) @/specs/0/env/VITE_A");
   EXPECT_EQ(refusal_of(file_with("", R"("written_by": "\u0000")")), "written_by-contains-nul @/written_by");
   EXPECT_EQ(refusal_of(file_with(health(R"("type": "http", "url": "http://\u0000", "expect_status": 200)"))),
-            "spec[0]: healthcheck-url-invalid @/specs/0/healthcheck/url");
+            "spec[0]: healthcheck-url-contains-nul @/specs/0/healthcheck/url");
   EXPECT_EQ(refusal_of(file_with(health(R"("type": "command", "cmd": "curl \u0000", "shell": true)"))),
             "spec[0]: healthcheck-cmd-contains-nul @/specs/0/healthcheck/cmd");
+  for (const char* attrs : {R"({"a": "\u0000"})", R"({"\u0000": 1})", R"({"a": [{"b": ["x\u0000"]}]})"})
+    EXPECT_EQ(refusal_of(file_with("\"attrs\": " + std::string(attrs))), "spec[0]: attrs-contains-nul @/specs/0/attrs");
+  EXPECT_EQ(spec_of(file_with(R"("attrs": {"a": "\\u0000"})")).attrs, R"({"a":"\\u0000"})") << "a backslash";
+  EXPECT_EQ(refusal_of(file_with(R"("attrs": {"a": ")" + repeated("\\u0000", 341) + "\"}")),
+            "spec[0]: attrs-too-large (>2048B) @/specs/0/attrs");
 }
 
 TEST(ServiceFile, AVariableHasTheNameOfOne) {
@@ -166,11 +175,30 @@ TEST(ServiceFile, AKelvinSignIsNoK) {
   EXPECT_EQ(spec_of(file_with(R"("cmd": "DOCKER.Exe")")).cmd, "DOCKER.Exe");
 }
 
-TEST(ServiceFile, AUrlHasNoSpaceInIt) {
-  for (const char* url : {"http://x/ HTTP/1.1", "http://x/\\r\\nHost: y", "http://x/\\u007f"})
-    EXPECT_EQ(refusal_of(
-                  file_with(health(R"("type": "http", "expect_status": 200, "url": ")" + std::string(url) + "\""))),
-              "spec[0]: healthcheck-url-invalid @/specs/0/healthcheck/url");
+TEST(ServiceFile, WhatIsWrongWithAUrlIsForTheCheckToSay) {
+  const auto with_url = [](const std::string& url) {
+    return file_with(health(R"("type": "http", "expect_status": 200, "url": ")" + url + "\""));
+  };
+  for (const char* url : {"http://x/a b", "http://x/\\r\\nHost: y", "http://x/\\u007f", "http://"})
+    EXPECT_EQ(refusal_of(with_url(url)), "ok");
+  EXPECT_EQ(refusal_of(with_url("http://x/" + std::string(10'000, 'a'))), "ok");
+  EXPECT_EQ(refusal_of(with_url("http://x/" + std::string(max_argument, 'a'))),
+            "spec[0]: healthcheck-url-too-long @/specs/0/healthcheck/url");
+}
+
+TEST(ServiceFile, ACommandFitsIntoOneArgumentOfTheShell) {
+  std::string args;
+  for (int i = 0; i < 64; ++i) args += (i > 0 ? ", \"" : "\"") + std::string(500, '\'') + '"';
+  const auto with_args = [&](const std::string& shell) {
+    return file_with(health(R"("type": "command", "expect_regex": "x", "shell": )" + shell + ", \"cmd\": \"curl " +
+                            repeated("\u20AC", 995) + "\", \"args\": [" + args + "]"));
+  };
+  EXPECT_EQ(refusal_of(with_args("false")), "ok");
+  EXPECT_EQ(refusal_of(with_args("true")), "spec[0]: healthcheck-args-too-long @/specs/0/healthcheck/args");
+}
+
+TEST(ServiceFile, AgentctlsOwnUnitKeepsItsName) {
+  EXPECT_EQ(refusal_of(file_with(R"("name": "reconcile")")), "spec[0]: name-reserved (reconcile) @/specs/0/name");
 }
 
 TEST(ServiceFile, WithoutAShellACommandCheckIsAProgramAndItsWords) {
@@ -184,6 +212,8 @@ TEST(ServiceFile, WithoutAShellACommandCheckIsAProgramAndItsWords) {
   EXPECT_THAT(plain.args, ElementsAre("-f", "$(id)"));
   plain = check_of(R"-("shell": true, "cmd": "curl", "args": ["-f", "$(id)"])-");
   EXPECT_EQ(plain.target, "curl -f '$(id)'");
+  EXPECT_EQ(check_of(R"-("shell": true, "cmd": "curl", "args": ["a\nb's"])-").target, "curl 'a\nb'\\''s'")
+      << "sh need not know $'\\n'";
   EXPECT_TRUE(plain.shell);
   const std::string command = R"("type": "command", "expect_regex": "x", "shell": false, )";
   EXPECT_EQ(refusal_of(file_with(health(command + R"("cmd": "\"cu\"rl")"))),

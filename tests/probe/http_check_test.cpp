@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -40,11 +41,13 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/health"; }
+  bool was_asked() const { return was_asked_; }
 
  private:
   void serve() {
     connection_.reset(::accept(listener_.get(), nullptr, nullptr));
     if (!connection_) return;
+    was_asked_ = true;
     std::array<char, 4096> request{};
     if (::read(connection_.get(), request.data(), request.size()) <= 0) return;
     [[maybe_unused]] const auto n = ::send(connection_.get(), answer_.data(), answer_.size(), MSG_NOSIGNAL);
@@ -53,6 +56,7 @@ class Server {
   std::string answer_;
   Fd listener_;
   Fd connection_;
+  std::atomic<bool> was_asked_{false};
   int port_ = 0;
   std::thread thread_;
 };
@@ -81,6 +85,17 @@ TEST(HttpCheck, ABodyWithoutEndHoldsNothingUp) {
   EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: x\n\n"), "");
   EXPECT_THAT(error_of("HTTP/1.1 200 OK\r\n\r\n" + std::string(200'000, 'x')), "");
   EXPECT_LT(steady_clock::now() - began, std::chrono::seconds(5)) << "that of one check alone";
+}
+
+TEST(HttpCheck, NothingOfAUrlBecomesAHeader) {
+  for (const char* more : {" HTTP/1.1\r\nX: y", "\r\nX: y", "\nX: y", "\tx", "\x7f", " x", "\x01"}) {
+    const Server server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    HealthCheck check;
+    check.kind = HealthKind::http;
+    check.target = server.url() + more;
+    EXPECT_THAT(HttpCheck(check)().error, StartsWith("http request error: ")) << more;
+    EXPECT_FALSE(server.was_asked()) << more;
+  }
 }
 
 TEST(HttpCheck, SaysWhatWentWrong) {
