@@ -169,11 +169,6 @@ Error cancelled_meanwhile(Context& context, const Record& record) {
 }  // namespace
 
 void resume_start(Context& context, const Record& record) {
-  if (!context.runtime.exists(record.id)) {
-    context.registry.requeue(record);
-    use_room(context, {record});
-    return;
-  }
   const auto held = context.runtime.take_over(record.id);
   if (held && !inspect_unit(context, record)) start_stored(context, record);
 }

@@ -32,8 +32,25 @@ bool is_of_this_boot(Context& context, const Record& record) {
   return record.boot_id == context.boot_id || context.runtime.exists(record.id);
 }
 
-End end_without_recorder(const Record& record, const std::optional<HostNote>& note, bool same_boot,
-                         const std::string& boot) {
+// The attempt is one that systemd starts by itself, in the unit of the one before.
+bool is_restart(const Record& record) {
+  return !record.earlier_attempts.empty() && record.earlier_attempts.back().state != State::lost;
+}
+
+End end_of_lost(Context& context, const Record& record, const std::optional<HostNote>& note, bool same_boot) {
+  End end = decide_lost(record, note, same_boot ? record.boot_id : context.boot_id, now());
+  if (!same_boot || end.state != State::lost || note) return end;
+  if (!context.runtime.exists(record.id)) {
+    end.reason = "its user manager went down while it ran";
+  } else if (is_restart(record)) {
+    // Nothing else ends a unit between two attempts, and then no recorder runs.
+    end.state = State::stopped;
+    end.reason = "stopped with systemctl before its next attempt began";
+  }
+  return end;
+}
+
+End end_without_recorder(Context& context, const Record& record, const std::optional<HostNote>& note, bool same_boot) {
   if (note && tells_the_end(*note) && same_boot) {
     EndEvidence evidence;
     evidence.note = note;
@@ -42,7 +59,7 @@ End end_without_recorder(const Record& record, const std::optional<HostNote>& no
     End end = decide_end(record, evidence);
     if (end.state != State::restarting) return end;
   }
-  return decide_lost(record, note, same_boot ? record.boot_id : boot, now());
+  return end_of_lost(context, record, note, same_boot);
 }
 
 // False when something is in the way that no host puts there. The session itself may, and must hold up nobody else.
@@ -78,25 +95,31 @@ std::optional<End> reconcile_queued(Context& context, const Record& record) {
   return end;
 }
 
-// Whoever claimed it died before systemd had it: a host says that it has come up before it starts anything.
+// Whoever claimed it died before systemd had it: a host says that it has come up before it starts anything. Its note
+// goes when systemd is about to restart it, and with the tmpfs.
 bool never_began(Context& context, const Record& record) {
-  return !context.runtime.note(record.id) && context.registry.stored_launch(record.id);
+  return context.runtime.exists(record.id) && !context.runtime.note(record.id) && !record.stop && !is_restart(record) &&
+         context.registry.stored_launch(record.id);
 }
 
-// What a reboot has ended goes on.
-bool goes_on_after_reboot(Context& context, const Record& record, const End& lost) {
-  if (!record.request.persist || lost.state != State::lost) return false;
+// What went down with the host or its manager goes on. Not what somebody was stopping.
+bool goes_on(Context& context, const Record& record, const std::optional<HostNote>& note, const End& lost) {
+  if (!record.request.persist || lost.state != State::lost || record.stop) return false;
+  if (note && note->terminated_at && is_of_this_boot(context, record)) return false;
   return context.registry
       .update(record.request.name, record.id,
               [&](Record& stored) {
-                if (stored.queued == Queued::no && stored.boot_id == record.boot_id) queue_next_attempt(stored, lost);
+                const bool is_it = stored.boot_id == record.boot_id && stored.attempt == record.attempt;
+                if (is_it && stored.queued == Queued::no && !stored.stop) queue_next_attempt(stored, lost);
               })
       .has_value();
 }
 
 }  // namespace
 
-std::optional<End> reconcile_record(Context& context, const Record& record) {
+std::optional<End> reconcile_record(Context& context, const Record& looked_at) {
+  // It may have been stopped, restarted or put back in line since. What the registry has lost is only in the look.
+  const Record record = context.registry.find_live(looked_at.request.name, looked_at.id).value_or(looked_at);
   if (record.queued != Queued::no) return reconcile_queued(context, record);
   if (is_of_this_boot(context, record)) {
     // A starter that is done has its unit, whose host may not have read the launch yet.
@@ -113,9 +136,9 @@ std::optional<End> reconcile_record(Context& context, const Record& record) {
       return std::nullopt;
     }
   }
-  const bool same_boot = is_of_this_boot(context, record);
-  const End end = end_without_recorder(record, context.runtime.note(record.id), same_boot, context.boot_id);
-  if (!same_boot && goes_on_after_reboot(context, record, end)) return std::nullopt;
+  const auto note = context.runtime.note(record.id);
+  const End end = end_without_recorder(context, record, note, is_of_this_boot(context, record));
+  if (goes_on(context, record, note, end)) return std::nullopt;
   if (!context.registry.finish(record, end)) return std::nullopt;
   remove_folder(context, record.id);
   context.engine.forget_time_limit(record.unit);

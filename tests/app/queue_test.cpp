@@ -233,6 +233,81 @@ TEST_F(Queue, WhatIsToPersistIsQueuedOnceAfterAReboot) {
   EXPECT_EQ(queued->first_started_at, record.created_at) << "a reboot does not renew the limit";
 }
 
+TEST_F(Queue, WhatWasToStopWhenTheHostWentDownDoesNotGoOn) {
+  Record record = in_pool("bot", 'b', Queued::no);
+  record.request.persist = true;
+  record.stop = StopRequest{.by = context.asker, .reason = "enough", .at = sample_time(5)};
+  registry.create(record);
+  store_launch(record);
+  reconcile(context);
+  EXPECT_EQ(registry.find_ended("bot", record.id)->end->state, State::lost);
+  EXPECT_EQ(engine.count("request "), 0U);
+}
+
+TEST_F(Queue, WhatIsStoppedBetweenTwoAttemptsIsNotStartedAgain) {
+  for (const bool by_agentctl : {true, false}) {
+    Record record = in_pool("bot", by_agentctl ? 'b' : 'c', Queued::no);
+    record.boot_id = context.boot_id;
+    record.request.persist = true;
+    record.attempt = 2;
+    record.earlier_attempts = {sample_end(State::failed)};
+    registry.create(record);
+    store_launch(record);
+    Launch launch;
+    launch.record = record;
+    runtime.create(launch, std::nullopt);
+    // Written by who stops it after the record was read.
+    if (by_agentctl)
+      registry.update("bot", record.id, [&](Record& live) {
+        live.stop = StopRequest{.by = context.asker, .reason = {}, .at = sample_time(5)};
+      });
+    ASSERT_TRUE(reconcile_record(context, record).has_value());
+    const End end = *registry.find_ended("bot", record.id)->end;
+    EXPECT_EQ(end.state, State::stopped);
+    EXPECT_EQ(end.reason, by_agentctl ? "stopped by ann" : "stopped with systemctl before its next attempt began");
+    EXPECT_EQ(engine.count("request "), 0U);
+  }
+}
+
+TEST_F(Queue, WhatARebootHasQueuedAndNobodyStartedIsStarted) {
+  Record record = in_pool("bot", 'b', Queued::no);
+  record.boot_id = context.boot_id;
+  record.request.persist = true;
+  record.attempt = 2;
+  record.earlier_attempts = {sample_end(State::lost)};
+  registry.create(record);
+  store_launch(record);
+  Launch launch;
+  launch.record = record;
+  runtime.create(launch, std::nullopt);
+  EXPECT_EQ(reconcile_record(context, record), std::nullopt);
+  EXPECT_EQ(engine.count("request agentctl-bot.service"), 1U);
+}
+
+TEST_F(Queue, WhatIsToPersistGoesOnThoughItsManagerWentDownWithoutAWord) {
+  for (const bool folder_stayed : {false, true}) {
+    Record record = in_pool("bot", folder_stayed ? 'b' : 'c', Queued::no);
+    record.boot_id = context.boot_id;
+    record.request.persist = true;
+    registry.create(record);
+    store_launch(record);
+    HostNote note;
+    note.started_at = sample_time(9);
+    if (folder_stayed) put_note(record, note);
+    EXPECT_EQ(reconcile_record(context, record), std::nullopt);
+    const auto queued = live(record);
+    ASSERT_TRUE(queued.has_value());
+    EXPECT_EQ(queued->queued, Queued::by_anyone);
+    EXPECT_EQ(queued->attempt, 2);
+    EXPECT_EQ(queued->earlier_attempts.at(0).state, State::lost);
+    EXPECT_EQ(queued->earlier_attempts.at(0).reason, folder_stayed
+                                                         ? "its unit is gone and no recorder could say how it ended"
+                                                         : "its user manager went down while it ran");
+    EXPECT_EQ(queued->first_started_at, folder_stayed ? sample_time(9) : record.created_at);
+    registry.discard(record);
+  }
+}
+
 TEST_F(Queue, WhatHadNoTimeLeftIsNotStartedAgain) {
   Record record = in_pool("bot", 'b', Queued::no);
   record.request.persist = true;
