@@ -149,7 +149,10 @@ std::variant<ClaimedLaunch, Session> try_claim(Context& context, const PreparedL
   if (!creation.queued || record.queued == Queued::by_asker) {
     try {
       if (creation.ports != record.request.ports) write_ports(context, prepared, launch, creation.ports);
-      if (creation.queued) wait_for_turn(context, prepared, prepared.queue_timeout, tick);
+      if (creation.queued) {
+        wait_for_turn(context, prepared, prepared.queue_timeout, tick);
+        if (const auto port = occupied_port(launch.record.request)) throw port_is_taken(context, record, *port);
+      }
     } catch (...) {
       context.registry.discard(record);
       take_back();

@@ -67,6 +67,10 @@ std::string in_words(const PortListener& listener) {
   return "'" + listener.command + "' (pid " + std::to_string(*listener.pid) + ", " + listener.user + ")";
 }
 
+std::string refusal(std::uint16_t port, const PortListener* listener) {
+  return "port " + std::to_string(port) + " is in use" + (listener == nullptr ? "" : " by " + in_words(*listener));
+}
+
 }  // namespace
 
 PortUse find_port_use(Context& context, std::uint16_t port) {
@@ -91,14 +95,26 @@ HostPorts host_ports(const SessionRequest& request) {
   return ports;
 }
 
+std::optional<std::uint16_t> occupied_port(const SessionRequest& request) {
+  for (const std::uint16_t port : request.ports)
+    if (port != automatic_port && !listeners(port).empty()) return port;
+  return std::nullopt;
+}
+
+std::string who_listens(Context& context, std::uint16_t port) {
+  const std::vector<ListeningSocket> sockets = listeners(port);
+  if (sockets.empty()) return refusal(port, nullptr);
+  const PortListener listener = listener_of(context, sockets.front(), {});
+  return refusal(port, &listener);
+}
+
 Error port_is_taken(Context& context, const Record& wanted, std::uint16_t port) {
   const PortUse use = find_port_use(context, port);
-  const std::string name = "port " + std::to_string(port);
   return Error({.code = ErrorCode::conflict,
                 .context = "cannot start session",
                 .object = wanted.request.name,
-                .reason = name + " is in use" + (use.listeners.empty() ? "" : " by " + in_words(use.listeners.front())),
-                .hint = "agentctl " + name});
+                .reason = refusal(port, use.listeners.empty() ? nullptr : &use.listeners.front()),
+                .hint = "agentctl port " + std::to_string(port)});
 }
 
 void refuse_strangers(Context& context, const Record& wanted, const Session& holder) {

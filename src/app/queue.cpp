@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "app/hook.hpp"
+#include "app/ports.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
 #include "domain/end_of_session.hpp"
@@ -40,6 +41,8 @@ Hold hold_stored(Context& context, Record& record, Claimed& claimed) {
   // Only what a reboot has interrupted can be late before it starts.
   const auto limit = expiry(record, {});
   if (limit && *limit <= now()) return gone(record, State::expired, "its time was up before it could go on");
+  // They were free when it was queued, or when the host went down.
+  if (const auto port = occupied_port(record.request)) return gone(record, State::failed, who_listens(context, *port));
   if (runtime.exists(record.id)) runtime.remove(record.id);
   claimed.launch = context.registry.stored_launch(record.id);
   if (!claimed.launch) return gone(record, State::failed, "what would start it is gone from the registry");

@@ -21,11 +21,12 @@ using testing::StartsWith;
 class Ports : public AppTest {
  protected:
   /// Somebody listens, and is this process.
-  std::uint16_t listen() {
+  std::uint16_t listen(std::uint16_t port = 0) {
     listener.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in name{};
     name.sin_family = AF_INET;
     name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    name.sin_port = htons(port);
     socklen_t size = sizeof name;
     EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
     EXPECT_EQ(::listen(listener.get(), 1), 0);
@@ -102,6 +103,27 @@ TEST_F(Ports, OfAStrangerAreRefused) {
   EXPECT_EQ(error.code(), ErrorCode::conflict);
   EXPECT_THAT(error.reason(), HasSubstr("port " + std::to_string(port) + " is in use by '"));
   EXPECT_THAT(error.reason(), HasSubstr("(pid " + std::to_string(::getpid())));
+  EXPECT_TRUE(registry.live().empty());
+  EXPECT_TRUE(runtime.ids().empty());
+}
+
+TEST_F(Ports, OfAStrangerAreRefusedAlsoWhenItCameWhileTheSessionWaited) {
+  put_file(folder / "config.json", R"({"pool_cap": 1})");
+  const auto in_pool = [&](const std::string& name, std::vector<std::uint16_t> ports) {
+    LaunchOptions wanted = with_ports(name, std::move(ports));
+    wanted.request.pool.name = "build";
+    return wanted;
+  };
+  const Session holder = start(in_pool("holder", {}));
+  const std::uint16_t port = free_port();
+  engine.on_inspect = [&](const std::string& unit) {
+    if (unit != holder.record.unit || engine.units.erase(unit) == 0) return;
+    listen(port);
+    runtime.remove(holder.record.id);
+  };
+  const Error error = thrown_by([&] { start(in_pool("web", {port})); });
+  EXPECT_EQ(error.code(), ErrorCode::conflict);
+  EXPECT_THAT(error.reason(), HasSubstr("port " + std::to_string(port) + " is in use by '"));
   EXPECT_TRUE(registry.live().empty());
   EXPECT_TRUE(runtime.ids().empty());
 }

@@ -1,9 +1,14 @@
 #include "app/queue.hpp"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "app/reconcile.hpp"
 #include "app_fixture.hpp"
+#include "base/fd.hpp"
 #include "base/file.hpp"
 #include "support/child_process.hpp"
 #include "support/thrown_error.hpp"
@@ -130,6 +135,31 @@ TEST_F(Queue, WhatRanOutOfTimeWhileTheHostWasDownHasExpired) {
   EXPECT_THAT(start_waiting(context), IsEmpty());
   EXPECT_EQ(registry.find_ended("late", late.id)->end->state, State::expired);
   EXPECT_EQ(engine.count("request "), 0U);
+}
+
+TEST_F(Queue, AnotherWhoListensByNowIsNamed) {
+  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof name;
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
+
+  Record next = in_pool("next", 'b', Queued::by_anyone);
+  next.request.ports = {ntohs(name.sin_port)};
+  store_launch(next);
+  registry.create(next, {.cap = 1, .pools = {}});
+  registry.requeue(next);
+  const Record behind = queue("behind", 'c');
+  EXPECT_EQ(start_waiting(context).size(), 1U);
+  const std::string reason = registry.find_ended("next", next.id)->end->reason;
+  EXPECT_THAT(reason, testing::StartsWith("port " + std::to_string(ntohs(name.sin_port)) + " is in use by '"));
+  EXPECT_THAT(reason, HasSubstr("(pid " + std::to_string(::getpid()) + ", "));
+  EXPECT_EQ(registry.find_ended("next", next.id)->end->state, State::failed);
+  EXPECT_FALSE(runtime.exists(next.id));
+  EXPECT_EQ(live(behind)->queued, Queued::no);
 }
 
 TEST_F(Queue, TheEndOfAWaitThatWasAbandonedIsFollowedLikeAnyOther) {
