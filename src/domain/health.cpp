@@ -103,6 +103,13 @@ std::optional<TcpTarget> parse_tcp_target(std::string_view text) {
   return target;
 }
 
+microseconds later_interval(const HealthCheck& check) { return check.interval.value_or(std::chrono::seconds(30)); }
+
+microseconds longest_silence(const HealthCheck& check) {
+  if (check.kind == HealthKind::log || check.kind == HealthKind::notify) return forever;
+  return 3 * (later_interval(check) + check_limit(check));
+}
+
 microseconds check_limit(const HealthCheck& check) {
   return std::clamp<microseconds>(check.timeout, std::chrono::milliseconds(500), std::chrono::seconds(5));
 }

@@ -63,8 +63,14 @@ struct TcpTarget {
 };
 std::optional<TcpTarget> parse_tcp_target(std::string_view text);
 
+/// From one check to the next, when it has been healthy.
+microseconds later_interval(const HealthCheck& check);
+
 /// How long one check may take.
 microseconds check_limit(const HealthCheck& check);
+
+/// What was healthy longer ago than this counts as healthy no more. For ever for what is said once (log and notify).
+microseconds longest_silence(const HealthCheck& check);
 
 /// After so many failed checks in a row a session that was healthy is not any more.
 inline constexpr int failures_to_unhealthy = 3;

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "domain/launch.hpp"
 
 namespace agentctl {
 namespace {
@@ -19,12 +20,21 @@ namespace {
 constexpr std::size_t longest_error = 1024;
 constexpr microseconds shortest_pause = std::chrono::milliseconds(10);
 constexpr microseconds first_interval = std::chrono::seconds(1);
-constexpr microseconds later_interval = std::chrono::seconds(30);
 
 /// The file that says how healthy the session is; written when that changes, touched with every check.
 class NoteFile {
  public:
   explicit NoteFile(std::string path) : path_(std::move(path)) {}
+
+  /// What a probe before us has left; the host removes it when an attempt begins.
+  HealthNote left() const {
+    try {
+      if (const auto text = read_file(path_, host_note_size_limit)) return parse_health_note(*text);
+    } catch (const Error&) {
+      // The session may write there, too.
+    }
+    return {};
+  }
 
   void leave(const HealthNote& note) noexcept {
     const std::string text = to_json(note);
@@ -59,10 +69,18 @@ std::string report_of(HealthJudge::Change change, const std::string& error) {
   return {};
 }
 
+std::string report_of_left(const HealthNote& left) {
+  if (!left.since) return {};
+  return report_of(left.healthy ? HealthJudge::Change::healthy : HealthJudge::Change::unhealthy, left.error);
+}
+
 }  // namespace
 
+HealthJudge::HealthJudge(const HealthNote& left)
+    : healthy_(left.since && left.healthy), was_healthy_(left.since), failures_(left.error.empty() ? 0 : 1) {}
+
 microseconds HealthJudge::pause(const HealthCheck& check) const {
-  if (was_healthy_) return check.interval.value_or(later_interval);
+  if (was_healthy_) return later_interval(check);
   const microseconds usual = check.interval.value_or(first_interval);
   constexpr int quick_checks = 6;
   return checks_ > quick_checks ? usual : std::min(usual, shortest_pause * (1 << checks_));
@@ -84,8 +102,9 @@ HealthJudge::Change HealthJudge::add(const CheckResult& result) {
 
 void run_health_loop(const HealthCheck& check, const std::string& runtime_dir, const Check& once) {
   NoteFile file(runtime_dir + "/" + health_note_file);
-  HealthJudge judge;
-  HealthNote note;
+  HealthNote note = file.left();
+  HealthJudge judge(note);
+  if (const std::string report = report_of_left(note); !report.empty() && !tell_host(report)) return;
   for (auto next = std::chrono::steady_clock::now();;) {
     const CheckResult result = once();
     const std::string error = to_printable(shorten(to_valid_utf8(result.error), longest_error));

@@ -14,6 +14,10 @@ class HealthJudge {
  public:
   enum class Change { none, healthy, unhealthy, forged };
 
+  HealthJudge() = default;
+  /// Goes on where a probe that was killed stopped: else what has been unhealthy since would never be said.
+  explicit HealthJudge(const HealthNote& left);
+
   Change add(const CheckResult& result);
   bool is_healthy() const noexcept { return healthy_; }
   /// From the beginning of this check to that of the next. What has just begun is often ready soon, so that the first
@@ -28,7 +32,8 @@ class HealthJudge {
 };
 
 /// Makes the check, at once and then at each interval, until nobody hears any more; leaves what it finds in the
-/// session's runtime folder (HealthNote), and says each change as a line on standard output, for the host.
+/// session's runtime folder (HealthNote), and says each change as a line on standard output, for the host. What a probe
+/// before it has left there is said once more: that one may have been killed before it could.
 void run_health_loop(const HealthCheck& check, const std::string& runtime_dir, const Check& once);
 
 }  // namespace agentctl
