@@ -53,7 +53,7 @@ void view(Context& context, Session& session, std::optional<Activity> unit, bool
     }
   }
   complete(session, evidence, note);
-  add_health(session, health_of(context, record));
+  add_health(session, health_of(context, record), now());
 }
 
 Session view(Context& context, Record&& record, std::optional<Activity> unit, bool recorded) {

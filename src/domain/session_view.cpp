@@ -75,17 +75,24 @@ void complete(Session& session, const SessionEvidence& evidence, const std::opti
     session.log_lost = note->log_lost;
   }
   session.expires_at = expiry(record, session.started_at);
-  add_health(session, std::nullopt);
+  add_health(session, std::nullopt, {});
 }
 
-void add_health(Session& session, const std::optional<HealthReport>& report) {
-  if (!session.record.request.health) return;
-  session.healthy = session.state == State::running && report && report->note.healthy;
+void add_health(Session& session, const std::optional<HealthReport>& report, TimePoint at) {
+  const auto& check = session.record.request.health;
+  if (!check) return;
+  // A probe that hangs, is stopped or cannot be started says nothing: then what it said last is not true for ever.
+  const microseconds age = report ? at - report->checked_at : microseconds(0);
+  const bool is_outdated = report && report->note.healthy && age > longest_silence(*check);
+  session.healthy = session.state == State::running && report && report->note.healthy && !is_outdated;
   if (is_terminal(session.state)) return;
   session.health = report;
-  if (!report || report->note.error.empty() || !session.reason.empty()) return;
-  if (session.state == State::starting) session.reason = "not healthy yet: " + report->note.error;
-  if (session.state == State::running && !report->note.healthy) session.reason = "unhealthy: " + report->note.error;
+  if (!report || !session.reason.empty()) return;
+  const std::string& error = report->note.error;
+  if (session.state == State::starting && !error.empty()) session.reason = "not healthy yet: " + error;
+  if (session.state != State::running) return;
+  if (is_outdated) session.reason = "unhealthy: not checked for " + format_rough_span(age);
+  if (!report->note.healthy && !error.empty()) session.reason = "unhealthy: " + error;
 }
 
 Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note) {

@@ -57,8 +57,8 @@ void complete(Session& session, const SessionEvidence& evidence, const std::opti
 /// The same for one.
 Session make_session(Record record, const SessionEvidence& evidence, const std::optional<HostNote>& note);
 
-/// Says how healthy it is, when it has a health check.
-void add_health(Session& session, const std::optional<HealthReport>& report);
+/// Says how healthy it is at this time, when it has a health check.
+void add_health(Session& session, const std::optional<HealthReport>& report, TimePoint at);
 
 /// The object of docs/man/agentctl.1, "A SESSION IN JSON": every key is always there.
 std::string to_json(const Session& session);

@@ -174,5 +174,40 @@ TEST(Session, ThatHasEndedShowsItsEndAndNoNoteOfAnother) {
   EXPECT_EQ(session.log_lost, 1U);
 }
 
+TEST(SessionHealth, IsNotWhatWasFoundLongAgo) {
+  using std::chrono::seconds;
+  struct Row {
+    const char* ready;
+    std::optional<microseconds> interval;
+    microseconds fresh;  ///< the oldest that counts
+  };
+  for (const Row& row : {Row{"tcp:3000", {}, seconds(105)}, Row{"cmd:true", seconds(1), seconds(18)},
+                         Row{"log:ready", {}, seconds(1'000'000)}, Row{"notify", {}, seconds(1'000'000)}}) {
+    Record record = sample_record();
+    record.request.health = parse_ready(row.ready);
+    record.request.health->interval = row.interval;
+    Session session = make_session(record, unit_is(Activity::active), std::nullopt);
+    const HealthReport report{.note = {.healthy = true, .since = sample_time(1), .error = {}},
+                              .checked_at = sample_time(0)};
+    add_health(session, report, sample_time(0) + row.fresh);
+    EXPECT_EQ(session.healthy, true) << row.ready;
+    EXPECT_EQ(session.reason, "");
+    if (row.fresh > seconds(1000)) continue;
+    add_health(session, report, sample_time(0) + row.fresh + microseconds(1));
+    EXPECT_EQ(session.healthy, false) << row.ready;
+    EXPECT_EQ(session.reason, "unhealthy: not checked for " + format_rough_span(row.fresh));
+  }
+}
+
+TEST(SessionHealth, TheReasonOfAFailedCheckStays) {
+  Record record = sample_record();
+  record.request.health = parse_ready("tcp:3000");
+  Session session = make_session(record, unit_is(Activity::active), std::nullopt);
+  add_health(session, HealthReport{.note = {.healthy = false, .since = {}, .error = "refused"}, .checked_at = {}},
+             sample_time(0));
+  EXPECT_EQ(session.healthy, false);
+  EXPECT_EQ(session.reason, "unhealthy: refused");
+}
+
 }  // namespace
 }  // namespace agentctl

@@ -53,11 +53,12 @@ TEST(ManagedItem, HasEveryFieldAndNoEnvironment) {
 
 TEST(ManagedItem, SaysHowHealthyItIs) {
   Session session = sample();
-  add_health(session, HealthReport{.note = {.healthy = true}, .checked_at = sample_time(9)});
+  add_health(session, HealthReport{.note = {.healthy = true}, .checked_at = sample_time(9)}, sample_time(10));
   json::value item = json::parse(managed_item(session));
   EXPECT_EQ(item.at("healthy"), true);
   EXPECT_EQ(item.at("last_health_at"), 1'800'000'009'000);
-  add_health(session, HealthReport{.note = {.healthy = false, .error = "no"}, .checked_at = sample_time(9)});
+  add_health(session, HealthReport{.note = {.healthy = false, .error = "no"}, .checked_at = sample_time(9)},
+             sample_time(10));
   item = json::parse(managed_item(session));
   EXPECT_EQ(item.at("healthy"), false);
   EXPECT_TRUE(item.at("last_health_at").is_null());
