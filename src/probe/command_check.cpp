@@ -53,16 +53,18 @@ class HeldSignals {
 
   int fd() const noexcept { return fd_.get(); }
   const sigset_t& before() const noexcept { return before_; }
-  bool take_termination() {
+  /// Takes what has come. SIGCHLD has done its work by waking who waits.
+  void take() {
     signalfd_siginfo info{};
     while (::read(fd_.get(), &info, sizeof info) == sizeof info)
-      if (info.ssi_signo == SIGTERM) return true;
-    return false;
+      if (info.ssi_signo == SIGTERM) is_terminated_ = true;
   }
+  bool is_terminated() const noexcept { return is_terminated_; }
 
  private:
   sigset_t before_{};
   Fd fd_;
+  bool is_terminated_ = false;
 };
 
 std::vector<pid_t> children() {
@@ -76,14 +78,22 @@ std::vector<pid_t> children() {
   return pids;
 }
 
-// Each killed parent hands its children to us. One that forks faster than that goes on for the moment given, and then
-// is left to the next check.
-void end_all_children() {
+int milliseconds_until(steady_clock::time_point time) {
+  return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(time - steady_clock::now()).count());
+}
+
+// Each killed parent hands its children to us. What forks faster than that, or does not end when it is killed (it waits
+// for a disk, a debugger holds it), goes on when the moment given is over, and is left to the next check.
+void end_all_children(HeldSignals& signals) {
   const auto limit = steady_clock::now() + std::chrono::seconds(2);
-  while (steady_clock::now() < limit) {
+  for (int left = 1; left > 0; left = milliseconds_until(limit)) {
     for (const pid_t pid : children()) ::kill(pid, SIGKILL);
-    const pid_t ended = ::waitpid(-1, nullptr, 0);
+    const pid_t ended = ::waitpid(-1, nullptr, WNOHANG);
     if (ended < 0 && errno != EINTR) return;
+    if (ended != 0) continue;
+    pollfd waited{.fd = signals.fd(), .events = POLLIN, .revents = 0};
+    ::poll(&waited, 1, std::max(0, milliseconds_until(limit)));
+    signals.take();
   }
 }
 
@@ -138,9 +148,10 @@ Run start(const HealthCheck& check, const HeldSignals& signals) {
   return run;
 }
 
+// All that a pipe holds, but not for as long as somebody goes on writing.
 void read_into(Fd& fd, std::string& text, std::size_t limit, bool keep_end) {
   std::array<char, 16384> chunk{};
-  while (fd) {
+  for (int count = 0; fd && count < 16; ++count) {
     const ssize_t n = ::read(fd.get(), chunk.data(), chunk.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return;
@@ -151,24 +162,23 @@ void read_into(Fd& fd, std::string& text, std::size_t limit, bool keep_end) {
   }
 }
 
-enum class Waited { ended, timed_out, terminated };
-
-// What it left running may hold its pipes, and is not waited for.
-Waited wait_for(Run& run, microseconds limit, HeldSignals& signals) {
+// False when it is not over in time, or we are to end. What it left running may hold its pipes, and is not waited for.
+bool has_ended_in_time(Run& run, microseconds limit, HeldSignals& signals) {
   const auto until = steady_clock::now() + limit;
   for (;;) {
     int status = 0;
     if (::waitpid(run.pid, &status, WNOHANG) == run.pid) run.status = status;
     read_into(run.out, run.output, output_limit, false);
     read_into(run.err, run.tail, tail_length, true);
-    if (run.status) return Waited::ended;
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - steady_clock::now());
-    if (left.count() <= 0) return Waited::timed_out;
+    if (run.status) return true;
+    const int left = milliseconds_until(until);
+    if (left <= 0) return false;
     std::array<pollfd, 3> waited{{{.fd = signals.fd(), .events = POLLIN, .revents = 0},
                                   {.fd = run.out.get(), .events = POLLIN, .revents = 0},
                                   {.fd = run.err.get(), .events = POLLIN, .revents = 0}}};
-    ::poll(waited.data(), waited.size(), static_cast<int>(left.count()));
-    if (signals.take_termination()) return Waited::terminated;
+    ::poll(waited.data(), waited.size(), left);
+    signals.take();
+    if (signals.is_terminated()) return false;
   }
 }
 
@@ -193,12 +203,11 @@ CheckResult CommandCheck::operator()() const {
     HeldSignals signals;
     Run run = start(check_, signals);
     const microseconds limit = check_limit(check_);
-    const Waited waited = wait_for(run, limit, signals);
-    end_all_children();
+    const bool in_time = has_ended_in_time(run, limit, signals);
+    end_all_children(signals);
     // It takes effect as soon as the signals are held no more.
-    if (waited == Waited::terminated) ::raise(SIGTERM);
-    if (waited != Waited::ended)
-      return {.error = "healthcheck command timeout after " + std::to_string(limit.count() / 1000) + "ms"};
+    if (signals.is_terminated()) ::raise(SIGTERM);
+    if (!in_time) return {.error = "healthcheck command timeout after " + std::to_string(limit.count() / 1000) + "ms"};
     if (!WIFEXITED(*run.status) || WEXITSTATUS(*run.status) != 0) return {.error = describe(run)};
     if (expected_ && !expected_->matches(run.output))
       return {.error = "healthcheck stdout did not match regex /" + check_.expect_regex + "/"};

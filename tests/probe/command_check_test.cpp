@@ -2,6 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -58,6 +62,49 @@ TEST(CommandCheck, ArgumentsReachTheShellsCommandAsTheyAre) {
 
 TEST(CommandCheck, EndlessOutputIsCutNotKept) {
   EXPECT_EQ(error_of(command("head -c 5000000 /dev/zero | tr '\\0' x", "^x+$")), "");
+}
+
+TEST(CommandCheck, WhoWritesWithoutEndHasNoMoreTimeThanOthers) {
+  HealthCheck check = command("yes & yes & yes >&2 & wait");
+  check.timeout = std::chrono::milliseconds(500);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(error_of(check), "healthcheck command timeout after 500ms");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(5));
+}
+
+// A process that is no child of ours and holds the one whose pid is in the file, as a debugger does: killed, it does
+// not end for its parent before that lets go.
+void start_debugger(const std::string& pid_file, const std::string& said) {
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  const pid_t between = ::fork();
+  if (between > 0) {
+    ::waitpid(between, nullptr, 0);
+    return;
+  }
+  if (::fork() > 0) ::_exit(0);
+  ::alarm(20);
+  std::optional<std::int64_t> pid;
+  for (; !pid; ::usleep(10'000))
+    if (const auto text = read_file(pid_file, 100); text && text->ends_with('\n'))
+      pid = parse_decimal(text->substr(0, text->size() - 1));
+  const bool held = ::ptrace(PTRACE_SEIZE, static_cast<pid_t>(*pid), nullptr, nullptr) == 0;
+  write_file(said, held ? std::to_string(::getpid()) : "0");
+  ::pause();
+}
+
+TEST(CommandCheck, DoesNotWaitForWhatDoesNotEndWhenItIsKilled) {
+  const TemporaryFolder folder;
+  start_debugger(folder / "pid", folder / "said");
+  HealthCheck check = command("echo $$ > " + (folder / "pid") + "; while [ ! -s " + (folder / "said") +
+                              " ]; do sleep 0.01; done; sleep 1000");
+  check.timeout = std::chrono::milliseconds(2000);
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(error_of(check), "healthcheck command timeout after 2000ms");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(10));
+  const auto debugger = parse_decimal(read_file(folder / "said", 100).value_or("0"));
+  ASSERT_TRUE(debugger.has_value());
+  if (*debugger == 0) GTEST_SKIP() << "no process may be held here";
+  ::kill(static_cast<pid_t>(*debugger), SIGKILL);
 }
 
 TEST(CommandCheck, AtItsTimeoutTheWholeTreeGoes) {
