@@ -20,6 +20,7 @@ constexpr std::size_t client_limit = 32;
 // How much may wait for a client to read it: of answers, and, beyond what it got at first, of output.
 constexpr std::size_t answer_limit = 64u << 10;
 constexpr std::size_t follower_limit = 1u << 20;
+constexpr std::size_t own_follower_room = 256u << 10;
 
 bool may_connect(int fd) {
   ucred peer{};
@@ -76,6 +77,11 @@ Fd ControlServer::add_follower() {
   loop_.watch(client->socket.get(), POLLIN, [this, client](short events) { serve(client, events); });
   start_following(*client);
   return theirs;
+}
+
+bool ControlServer::is_own_follower_behind() const noexcept {
+  return std::any_of(clients_.begin(), clients_.end(),
+                     [](const Client& client) { return client.is_ours && client.unsent.size() > own_follower_room; });
 }
 
 void ControlServer::serve(Clients::iterator client, short events) {

@@ -32,6 +32,8 @@ class ControlServer {
   void listen(const std::string& path);
   /// A follower of our own, who gets all that is published from now on and gives way to nobody. Returns its end.
   Fd add_follower();
+  /// Whether that one has much left to read; the others' trouble is their own.
+  bool is_own_follower_behind() const noexcept;
   /// Sends a piece of output to all who follow.
   void publish(const LogPosition& position, OutputStream stream, TimePoint time, std::string_view bytes);
   /// Tells all who follow, or will, that this was all.

@@ -34,8 +34,8 @@ void OutputCarrier::watch(OutputStream stream, Fd reader) {
   loop_.watch(source(stream).reader.get(), POLLIN, [this, stream](short) { read_some(stream, chunk_size); });
 }
 
-void OutputCarrier::regulate() {
-  const bool pause = !journal_.has_room();
+void OutputCarrier::regulate(bool hold) {
+  const bool pause = hold || !journal_.has_room();
   for (Source& source : sources_) {
     if (!source.reader || source.paused == pause) continue;
     source.paused = pause;

@@ -31,9 +31,9 @@ class OutputCarrier {
 
   /// Takes over the reading end of a pipe, or later of a terminal.
   void watch(OutputStream stream, Fd reader);
-  /// Stops reading while the journal has no room, which makes the command wait in its write(2). To be called after
-  /// every pump of the journal.
-  void regulate();
+  /// Stops reading while the journal has no room, or `hold` says so, which makes the command wait in its write(2). To
+  /// be called after every pump of the journal.
+  void regulate(bool hold);
 
   /// Reads what the pipes hold now, whether the journal has room or not.
   void drain();

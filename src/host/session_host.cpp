@@ -279,7 +279,8 @@ void SessionHost::step(std::optional<Monotonic> until) {
       kill_due_.reset();
     }
     journal_.pump(now);
-    carrier_.regulate();
+    // Output that outran the probe that waits for a line of it could not be searched. It has until the deadline.
+    carrier_.regulate(ready_due_ && control_.is_own_follower_behind());
     note_lost_lines(now);
     if (command_ != 0 && !is_running_ && !is_ending_ && carrier_.is_at_end()) begin_end();
   } catch (const std::exception&) {

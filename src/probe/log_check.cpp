@@ -1,9 +1,14 @@
 #include "probe/log_check.hpp"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "base/error.hpp"
 #include "domain/regex.hpp"
@@ -13,6 +18,16 @@ namespace agentctl {
 namespace {
 
 constexpr std::size_t longest_line = 64u << 10;
+constexpr int quiet_milliseconds = 200;
+
+/// A look at one piece of text. One that takes too many steps is not found in this, and may be in the next.
+bool is_in(std::string_view text, const Regex& expected) {
+  try {
+    return expected.matches(text);
+  } catch (const Error&) {
+    return false;
+  }
+}
 
 /// One stream's lines, as far as they have come.
 class Lines {
@@ -23,44 +38,86 @@ class Lines {
     for (;;) {
       const std::size_t end = partial_.find('\n', begin);
       if (end == std::string::npos) break;
-      if (expected.matches(std::string_view(partial_).substr(begin, end - begin))) return true;
+      if (is_in(std::string_view(partial_).substr(begin, end - begin), expected)) return true;
       begin = end + 1;
     }
     partial_.erase(0, begin);
-    // A prompt that waits for an answer has no end of line.
-    if (!partial_.empty() && expected.matches(partial_)) return true;
-    if (partial_.size() > longest_line) partial_.clear();
-    return false;
+    has_new_ = !partial_.empty();
+    if (partial_.size() <= longest_line) return false;
+    const bool found = match_rest(expected);
+    partial_.clear();
+    return found;
   }
+
+  /// What has come of the last line, when nothing has followed it.
+  bool match_rest(const Regex& expected) { return std::exchange(has_new_, false) && is_in(partial_, expected); }
+  bool has_new_rest() const noexcept { return has_new_; }
 
  private:
   std::string partial_;
+  bool has_new_ = false;
 };
 
-CheckResult search(const Fd& log, const Regex& expected) {
-  control::FrameReader reader(control::frame_limit);
-  std::array<Lines, 2> streams;
-  std::array<char, 16384> chunk{};
-  while (!reader.is_broken()) {
-    const ssize_t n = ::read(log.get(), chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    reader.feed({chunk.data(), static_cast<std::size_t>(n)});
-    while (const auto frame = reader.next()) {
+/// The output of a session, searched while it comes.
+class Search {
+ public:
+  Search(const Fd& log, const Regex& expected) : log_(log), expected_(expected) {}
+
+  CheckResult run() {
+    while (!reader_.is_broken()) {
+      // A prompt that waits for an answer has no end of line; the beginning of a line is no line, either.
+      if (has_new_rest() && is_quiet()) {
+        if (match_rest()) return {};
+        continue;
+      }
+      const ssize_t n = ::read(log_.get(), chunk_.data(), chunk_.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) break;
+      if (match({chunk_.data(), static_cast<std::size_t>(n)})) return {};
+    }
+    if (match_rest()) return {};
+    return {.error = was_overrun_ ? "its output came faster than it could be looked at"
+                                  : "its output came to an end without such a line",
+            .is_forged = true};
+  }
+
+ private:
+  bool match(std::string_view bytes) {
+    reader_.feed(bytes);
+    while (const auto frame = reader_.next()) {
+      was_overrun_ = was_overrun_ || std::holds_alternative<control::Overrun>(*frame);
       const auto* output = std::get_if<control::Output>(&*frame);
       if (output == nullptr) continue;
-      Lines& lines = streams.at(static_cast<std::size_t>(output->output.stream));
-      if (lines.match(output->output.bytes, expected)) return {};
+      if (lines_.at(static_cast<std::size_t>(output->output.stream)).match(output->output.bytes, expected_))
+        return true;
     }
+    return false;
   }
-  return {.error = "its output came to an end, or too fast to look at", .is_forged = true};
-}
+  bool match_rest() {
+    return std::any_of(lines_.begin(), lines_.end(), [&](Lines& lines) { return lines.match_rest(expected_); });
+  }
+  bool has_new_rest() const {
+    return std::any_of(lines_.begin(), lines_.end(), [](const Lines& lines) { return lines.has_new_rest(); });
+  }
+  bool is_quiet() const {
+    pollfd waited{.fd = log_.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&waited, 1, quiet_milliseconds) == 0;
+  }
+
+  const Fd& log_;
+  const Regex& expected_;
+  control::FrameReader reader_{control::frame_limit};
+  std::array<Lines, 2> lines_;
+  std::array<char, 16384> chunk_{};
+  bool was_overrun_ = false;
+};
 
 }  // namespace
 
 CheckResult await_line(const Fd& log, const std::string& expression) {
   try {
-    return search(log, Regex(expression));
+    const Regex expected(expression);
+    return Search(log, expected).run();
   } catch (const Error& error) {
     return {.error = error.what(), .is_forged = true};
   }

@@ -138,6 +138,20 @@ TEST_F(HealthWatchTest, ACheckOfTheLogGetsAllOfTheOutput) {
   end_command();
 }
 
+TEST_F(HealthWatchTest, OutputDoesNotOutrunACheckOfTheLog) {
+  set_check(HealthKind::log);
+  set_probe(
+      "exec 3<&0; read x < fifo; cat <&3 > got & while ! grep -aq ready got; do sleep 0.05; done; echo healthy; wait");
+  launch.record.request.cwd = path("");
+  start("head -c 8000000 /dev/zero | tr '\\0' '\\n'; echo x > written; echo ready; exec sleep 1000");
+  eventually([&] { return note().started_at.has_value(); }, "the command runs");
+  for (int i = 0; i < 50; ++i) pump();
+  EXPECT_FALSE(file("written")) << "it waits for who looks at its output";
+  let_go();
+  eventually([&] { return is_ready(); }, "READY=1");
+  end_command();
+}
+
 TEST_F(HealthWatchTest, AMissingProbeIsNamed) {
   set_check(HealthKind::tcp, std::chrono::milliseconds(100));
   start("exec sleep 1000");

@@ -43,6 +43,39 @@ TEST(LogCheck, FindsALineWhateverItWasWrittenIn) {
   EXPECT_FALSE(found({{OutputStream::out, "not\nready\n"}}, "not ready"));
 }
 
+TEST(LogCheck, ALineThatTakesTooManyStepsDoesNotMatchAndTheNextOneMay) {
+  const std::string slow(40, 'a');
+  EXPECT_EQ(search({{OutputStream::out, slow + "!\n"}, {OutputStream::out, "aaa\n"}}, "^(a+)+$").error, "");
+}
+
+TEST(LogCheck, TheBeginningOfALineIsNoLine) {
+  EXPECT_EQ(search({{OutputStream::out, "ready"}, {OutputStream::out, "ing\n"}}, "ready$").error,
+            "its output came to an end without such a line");
+}
+
+TEST(LogCheck, APromptIsFoundWhileItWaits) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  const Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  std::string frames;
+  control::append_output(frames, {}, OutputStream::err, TimePoint{}, "password: ");
+  ASSERT_EQ(::write(writer.get(), frames.data(), frames.size()), static_cast<ssize_t>(frames.size()));
+  EXPECT_EQ(await_line(reader, "^password: $").error, "");
+}
+
+TEST(LogCheck, SaysThatItCouldNotFollow) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  std::string frames;
+  control::append_frame(frames, control::Overrun{});
+  ASSERT_EQ(::write(writer.get(), frames.data(), frames.size()), static_cast<ssize_t>(frames.size()));
+  writer.reset();
+  EXPECT_EQ(await_line(reader, "x").error, "its output came faster than it could be looked at");
+}
+
 TEST(LogCheck, WhatCannotBeFoundAnyMoreIsFinal) {
   EXPECT_TRUE(search({}, "x").is_forged);
   EXPECT_TRUE(search({{OutputStream::out, "y\n"}}, "x").is_forged);
