@@ -1,13 +1,21 @@
 #include <algorithm>
 #include <chrono>
 
+#include "app/command_lookup.hpp"
 #include "app/launch.hpp"
 #include "app/logs.hpp"
+#include "app/name_claim.hpp"
+#include "app/ports.hpp"
 #include "app/services.hpp"
 #include "app/sessions.hpp"
 #include "app/stop.hpp"
 #include "base/error.hpp"
+#include "base/listening_socket.hpp"
 #include "base/text.hpp"
+#include "domain/end_of_session.hpp"
+#include "domain/ports.hpp"
+#include "domain/request_rules.hpp"
+#include "domain/rivalry.hpp"
 
 namespace agentctl {
 namespace {
@@ -15,6 +23,31 @@ namespace {
 using Kind = ServiceOutcome::Kind;
 
 constexpr std::size_t tail_lines = 50;
+constexpr std::size_t tail_bytes = 2000;
+constexpr std::size_t longest_reason = 300;
+
+std::vector<std::uint16_t> without_repeats(const std::vector<std::uint16_t>& ports) {
+  std::vector<std::uint16_t> once;
+  for (const std::uint16_t port : ports)
+    if (port == automatic_port || std::find(once.begin(), once.end(), port) == once.end()) once.push_back(port);
+  return once;
+}
+
+// Who wrote a file may have any name: in a record it is one that can be shown.
+std::string as_label(const std::string& text) {
+  std::string label = shorten(to_printable(text), max_text);
+  while (label.size() > max_text) label = shorten(label, count_columns(label) - 1);
+  return label;
+}
+
+// What `run` refuses as a mistake is in a file as good as the least that there is.
+void raise_to_the_least(SessionRequest& request) {
+  constexpr microseconds least = std::chrono::milliseconds(100);
+  if (request.health->interval) request.health->interval = std::max(*request.health->interval, least);
+  RestartRules& rules = request.restart;
+  rules.delay = std::max(rules.delay, least);
+  rules.max_delay = std::max(rules.max_delay, rules.delay);
+}
 
 LaunchOptions launch_options(const ServiceSpec& spec, const ServiceFile& file, const ApplyOptions& options) {
   LaunchOptions launch;
@@ -24,9 +57,9 @@ LaunchOptions launch_options(const ServiceSpec& spec, const ServiceFile& file, c
   request.command.insert(request.command.end(), spec.args.begin(), spec.args.end());
   request.cwd = spec.cwd;
   request.project = options.project;
-  request.agent = options.agent.empty() ? file.written_by : options.agent;
-  request.work_item = options.work_item.empty() ? file.wi_id : options.work_item;
-  request.ports = spec.ports;
+  request.agent = options.agent.empty() ? as_label(file.written_by) : options.agent;
+  request.work_item = options.work_item.empty() ? as_label(file.wi_id) : options.work_item;
+  request.ports = without_repeats(spec.ports);
   request.ttl = std::chrono::minutes(spec.ttl_minutes);
   request.attrs = spec.attrs;
   request.bare_env = true;
@@ -37,10 +70,42 @@ LaunchOptions launch_options(const ServiceSpec& spec, const ServiceFile& file, c
   request.health = spec.health;
   if (spec.health.when_unhealthy == WhenUnhealthy::restart && request.restart.policy == RestartPolicy::no)
     request.restart.policy = RestartPolicy::on_failure;
+  raise_to_the_least(request);
   request.stdout_file = spec.stdout_file;
   request.stderr_file = spec.stderr_file;
   request.spec_digest = digest_of(spec);
   return launch;
+}
+
+// The last of them, in at most so many bytes; what is cut is the beginning of the first.
+void keep_end(std::vector<std::string>& lines, std::size_t bytes) {
+  for (auto line = lines.end(); line != lines.begin();) {
+    --line;
+    const std::size_t size = line->size() + 1;
+    if (size <= bytes) {
+      bytes -= size;
+      continue;
+    }
+    const bool has_room = bytes > 1;
+    if (has_room) line->erase(0, size - bytes);
+    while (has_room && (line->front() & 0xC0) == 0x80) line->erase(0, 1);
+    lines.erase(lines.begin(), has_room ? line : line + 1);
+    return;
+  }
+}
+
+// In the words that agents know; the session's own reason is for people.
+std::string reason_of(const Session& session, const std::string& name, const std::string& timeout) {
+  const std::string late = not_healthy_within(session.record.request.health->timeout);
+  if (session.reason.starts_with(late)) {
+    const std::string error = session.reason.substr(late.size());
+    return "timeout: spec " + name + " did not become healthy within " + timeout +
+           (error.empty() ? "" : " (last" + error + ")");
+  }
+  if (!session.reason.ends_with(before_healthy)) return session.reason;
+  const Exit& exit = session.exit;
+  return "process exited before first health (code=" + (exit.code ? std::to_string(*exit.code) : "null") +
+         ", signal=" + (exit.signal ? signal_name(*exit.signal) : "null") + ")";
 }
 
 /// One service of the batch on its way.
@@ -51,6 +116,7 @@ struct Member {
   bool is_reused = false;
   bool is_settled = false;
 
+  const Record& wanted() const { return launch.launch.record; }
   bool is_begun() const { return outcome.session.has_value(); }
   bool is_ours() const { return is_begun() && !is_reused; }
   bool is_awaited() const { return is_begun() && !is_settled; }
@@ -71,6 +137,8 @@ class Batch {
       member.outcome.name = spec.name;
       if (!find_same(member)) member.launch = prepare_launch(context_, launch_options(spec, file, options));
     }
+    for (const Member& member : members_)
+      if (!member.is_reused && !member.wanted().request.ports.empty()) require_ports(member);
   }
 
   BatchOutcome run() {
@@ -88,26 +156,47 @@ class Batch {
  private:
   // Before anything starts: a name that lives is this very service, or in the way.
   bool find_same(Member& member) {
-    Session session;
-    try {
-      session = find_session(context_, member.spec->name);
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::not_found) return false;
-      throw;
-    }
-    const SessionRequest& request = session.record.request;
-    if (request.name != member.spec->name || is_terminal(session.state)) return false;
-    if (request.spec_digest != digest_of(*member.spec) || request.project != options_.project)
-      throw Error(
-          {.code = ErrorCode::conflict,
-           .context = "cannot start service",
-           .object = member.spec->name,
-           .reason = "another session of that name lives (" + session.record.id + ", " + to_string(session.state) + ")",
-           .hint = "agentctl status " + member.spec->name});
+    auto session = find_by_name(context_, member.spec->name);
+    if (!session || is_terminal(session->state)) return false;
+    const SessionRequest& request = session->record.request;
+    // The same description means another service in another folder.
+    const bool is_elsewhere = request.cwd != absolute_path(member.spec->cwd, context_.cwd);
+    if (request.spec_digest != digest_of(*member.spec) || request.project != options_.project || is_elsewhere)
+      throw refusal(member, "another session of that name lives (" + session->record.id + ", " +
+                                to_string(session->state) + (is_elsewhere ? ", in " + to_printable(request.cwd) : "") +
+                                ")");
     member.is_reused = true;
     member.outcome.kind = Kind::reused;
     member.outcome.session = std::move(session);
     return true;
+  }
+
+  static Error refusal(const Member& member, const std::string& reason) {
+    return Error({.code = ErrorCode::conflict,
+                  .context = "cannot start service",
+                  .object = member.spec->name,
+                  .reason = reason,
+                  .hint = "agentctl status " + member.spec->name});
+  }
+
+  // The claim would tell, too, but then others have been started.
+  void require_ports(const Member& member) {
+    const Record& wanted = member.wanted();
+    const auto is_rival = [&](const SessionRequest& other) {
+      return rivalry_of(wanted.request, other) == Rivalry::port;
+    };
+    for (const Member& other : members_) {
+      if (&other == &member) break;
+      if (!other.is_reused && is_rival(other.wanted().request))
+        throw refusal(member, describe(Rivalry::port, wanted.request, other.wanted().request) + " is asked for by '" +
+                                  other.spec->name + "' too");
+    }
+    for (const Record& record : context_.registry.live()) {
+      if (!is_rival(record.request)) continue;
+      if (const Session holder = observe(context_, record); !is_terminal(holder.state)) throw is_taken(wanted, holder);
+    }
+    for (const std::uint16_t port : wanted.request.ports)
+      if (port != automatic_port && !listeners(port).empty()) throw port_is_taken(context_, wanted, port);
   }
 
   const Member& member_of(const std::string& name) const {
@@ -151,7 +240,7 @@ class Batch {
       member.is_settled = true;
       if (member.outcome.kind == Kind::started) member.outcome.kind = Kind::healthy;
     } else if (is_terminal(session.state)) {
-      member.fail(session.reason);
+      member.fail(reason_of(session, member.outcome.name, seconds_text(member.spec->health.timeout) + "s"));
       if (!session.started_at)
         throw Error({.code = ErrorCode::failed,
                      .context = "cannot start service",
@@ -172,6 +261,7 @@ class Batch {
     } catch (const Error& error) {
       context_.registry.tell_trouble(error.object(), error.reason());
     }
+    keep_end(lines, tail_bytes);
     return lines;
   }
 
@@ -239,6 +329,7 @@ class Batch {
     batch.reason = !undone_because_.empty() ? undone_because_
                                             : "managed_spawn_healthcheck_failed: " + failed + " (" +
                                                   std::to_string(count) + "/" + std::to_string(members_.size()) + ")";
+    batch.reason = shorten(batch.reason, longest_reason);
     return batch;
   }
 

@@ -112,23 +112,6 @@ const Record& preferred(const std::vector<Record>& records) {
   });
 }
 
-std::optional<Session> find_by_name(Context& context, const std::string& name) {
-  if (!is_valid_name(name)) return std::nullopt;
-  std::vector<Record> records = context.registry.by_name(name);
-  for (const Record& record : records)
-    if (!record.end) return observe(context, preferred(records));
-  // No live record: a unit whose record was lost still is the live session of that name.
-  for (const SessionKind kind : {SessionKind::service, SessionKind::scope}) {
-    const auto details = context.engine.inspect(unit_name(name, kind));
-    if (!details || !is_alive(details->state.activity)) continue;
-    const auto id = id_from_description(details->state.description);
-    if (id && !context.registry.has_ended(name, *id))
-      return view(context, rebuild_record(context, details->state), details->state.activity, false);
-  }
-  if (records.empty()) return std::nullopt;
-  return observe(context, preferred(records));
-}
-
 std::optional<Session> find_by_id(Context& context, const std::string& prefix) {
   if (prefix.empty() || prefix.size() > id_length) return std::nullopt;
   const std::vector<Record> records = context.registry.by_id_prefix(prefix);
@@ -248,6 +231,23 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
   std::erase_if(sessions, [&](const Session& session) { return !passes(filter, session); });
   sort_sessions(sessions);
   return sessions;
+}
+
+std::optional<Session> find_by_name(Context& context, const std::string& name) {
+  if (!is_valid_name(name)) return std::nullopt;
+  std::vector<Record> records = context.registry.by_name(name);
+  for (const Record& record : records)
+    if (!record.end) return observe(context, preferred(records));
+  // No live record: a unit whose record was lost still is the live session of that name.
+  for (const SessionKind kind : {SessionKind::service, SessionKind::scope}) {
+    const auto details = context.engine.inspect(unit_name(name, kind));
+    if (!details || !is_alive(details->state.activity)) continue;
+    const auto id = id_from_description(details->state.description);
+    if (id && !context.registry.has_ended(name, *id))
+      return view(context, rebuild_record(context, details->state), details->state.activity, false);
+  }
+  if (records.empty()) return std::nullopt;
+  return observe(context, preferred(records));
 }
 
 Session find_session(Context& context, const std::string& name) {

@@ -32,6 +32,9 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
 /// id that only one has. Throws Error{not_found}, or {conflict} when a prefix has several.
 Session find_session(Context& context, const std::string& name);
 
+/// The same by the name alone, so that no id is taken for it.
+std::optional<Session> find_by_name(Context& context, const std::string& name);
+
 /// find_session() for each, before anything is done to any of them.
 std::vector<Session> find_sessions(Context& context, const std::vector<std::string>& names);
 

@@ -1,13 +1,12 @@
 #include "app/ports.hpp"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "app_fixture.hpp"
-#include "base/fd.hpp"
+#include "listening_port.hpp"
 
 namespace agentctl {
 namespace {
@@ -21,18 +20,8 @@ using testing::StartsWith;
 class Ports : public AppTest {
  protected:
   /// Somebody listens, and is this process.
-  std::uint16_t listen(std::uint16_t port = 0) {
-    listener.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    name.sin_port = htons(port);
-    socklen_t size = sizeof name;
-    EXPECT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&name), size), 0);
-    EXPECT_EQ(::listen(listener.get(), 1), 0);
-    EXPECT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&name), &size), 0);
-    return ntohs(name.sin_port);
-  }
+  std::uint16_t listen(std::uint16_t port = 0) { return listener.emplace(port).number(); }
+
   LaunchOptions with_ports(const std::string& name, std::vector<std::uint16_t> ports) const {
     LaunchOptions wanted = options({"tool"}, name);
     wanted.request.ports = std::move(ports);
@@ -42,14 +31,8 @@ class Ports : public AppTest {
   std::vector<std::string> environment_of(const Session& session) {
     return runtime.launch(session.record.id).value().environment;
   }
-  /// A port that nobody uses now.
-  std::uint16_t free_port() {
-    const std::uint16_t port = listen();
-    listener.reset();
-    return port;
-  }
 
-  Fd listener;
+  std::optional<ListeningPort> listener;
 };
 
 TEST_F(Ports, AreToldToTheProgram) {
