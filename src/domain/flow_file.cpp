@@ -1,8 +1,10 @@
 #include "domain/flow_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <map>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/time.hpp"
@@ -78,6 +80,39 @@ PoolRequest pool_at(const Place& place) {
   return pool;
 }
 
+// The key that says what that option of `run` says; the place itself when it has none.
+Place place_of(const Place& place, std::string_view option) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 11> keys{{{"--group", "group"},
+                                                                                {"--agent", "agent"},
+                                                                                {"--work-item", "work_item"},
+                                                                                {"--ttl", "ttl"},
+                                                                                {"--pool", "pool"},
+                                                                                {"--restart", "restart"},
+                                                                                {"--restart-delay", "delay"},
+                                                                                {"--restart-max-delay", "max_delay"},
+                                                                                {"--restart-early", "early"},
+                                                                                {"--restart-limit", "limit"},
+                                                                                {"--no-restart-on", "never_on"}}};
+  for (const auto& [name, key] : keys) {
+    if (name != option) continue;
+    if (const auto found = place.find(key)) return *found;
+    if (const auto restart = place.find("restart"); restart && restart->value().is_object())
+      return restart->find(key).value_or(*restart);
+  }
+  return place;
+}
+
+// The rules are those of `run`. What breaks one is told here, where it is known which key says it.
+void check_common(const Place& place, SessionRequest request) {
+  request.name = "a";
+  request.command = {"a"};
+  try {
+    check_request(request);
+  } catch (const Error& error) {
+    place_of(place, error.object()).refuse(error.reason());
+  }
+}
+
 // What the flow says for all of its steps, and a step for itself.
 void read_common(const Place& place, SessionRequest& request, std::vector<std::string>& variables) {
   if (const auto cwd = place.find("cwd")) request.cwd = cwd->text();
@@ -90,6 +125,7 @@ void read_common(const Place& place, SessionRequest& request, std::vector<std::s
   if (const auto pool = place.find("pool")) request.pool = pool_at(*pool);
   if (const auto env = place.find("env"))
     for (std::string& variable : variables_at(*env)) variables.push_back(std::move(variable));
+  check_common(place, request);
 }
 
 std::vector<std::string> command_at(const Place& place) {

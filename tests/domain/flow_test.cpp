@@ -163,6 +163,29 @@ TEST(FlowFile, WhatTheFlowSaysHoldsForStepsThatDoNot) {
   EXPECT_THAT(b.restart.never_on, ElementsAre(7));
 }
 
+TEST(FlowFile, WhatRunWouldRefuseIsToldOfItsKeyWhereverThatIs) {
+  const auto refusal = [](const std::string& flow, const std::string& step) {
+    try {
+      parse_flow_file(R"({"name":"f",)" + flow + R"("steps":[{"name":"a","command":["x"])" + step + "}]}", "f.json");
+    } catch (const Error& error) {
+      return error.reason();
+    }
+    return std::string("taken");
+  };
+  EXPECT_EQ(refusal("", R"(,"ttl":"0")"), "/steps/0/ttl: must be longer than 0");
+  EXPECT_EQ(refusal(R"("ttl":0,)", ""), "/ttl: must be longer than 0");
+  EXPECT_EQ(refusal("", R"(,"restart":{"policy":"always","delay":"99ms"})"),
+            "/steps/0/restart/delay: must be at least 100ms");
+  EXPECT_EQ(refusal(R"("restart":{"policy":"always","delay":"99ms"},)", ""), "/restart/delay: must be at least 100ms");
+  EXPECT_EQ(refusal("", R"(,"restart":{"policy":"on-failure","never_on":[0]})"),
+            "/steps/0/restart/never_on: 0 is no failure, so on-failure does not restart it");
+  EXPECT_EQ(refusal("", R"(,"restart":{"policy":"no","limit":2})"),
+            "/steps/0/restart: the rules for restarts need a policy");
+  EXPECT_THAT(refusal("", R"(,"agent":"a
+b")"),
+              testing::StartsWith("/steps/0/agent: must be at most "));
+}
+
 TEST(FlowFile, FindsACircleWhereverItIs) {
   const auto refusal = [](const std::string& steps) {
     try {
