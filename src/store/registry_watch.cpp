@@ -26,7 +26,14 @@ int poll_timeout(std::optional<microseconds> left) {
 }  // namespace
 
 RegistryWatch::RegistryWatch() : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-  if (!inotify_) throw system_error("cannot watch files", {}, errno);
+  if (inotify_) return;
+  if (errno != EMFILE) throw system_error("cannot watch files", {}, errno);
+  // Each agentctl that waits has one, and the default is 128 for all processes of a user.
+  throw Error({.code = ErrorCode::failed,
+               .context = "cannot watch the registry",
+               .object = {},
+               .reason = "the processes of this user watch as much as they may (fs.inotify.max_user_instances)",
+               .hint = "sysctl fs.inotify.max_user_instances"});
 }
 
 void RegistryWatch::add(const std::string& path) {
