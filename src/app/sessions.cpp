@@ -129,6 +129,13 @@ std::optional<Session> find_by_id(Context& context, const std::string& prefix) {
   return observe(context, records.front());
 }
 
+// Its end is written, and what follows it, or what the command left behind, is still at it.
+bool is_going(Context& context, const UnitState& unit) {
+  const auto id = id_from_description(unit.description);
+  const auto name = name_from_unit(unit.unit);
+  return unit.activity == Activity::deactivating && id && name && context.registry.has_ended(*name, *id);
+}
+
 // True when there was an ended one and it is gone.
 bool await_unloaded(Context& context, const std::string& unit) {
   constexpr microseconds limit = std::chrono::seconds(5);
@@ -136,7 +143,7 @@ bool await_unloaded(Context& context, const std::string& unit) {
   while (watch->next_change(limit)) {
     const auto details = context.engine.inspect(unit);
     if (!details) return true;
-    if (is_alive(details->state.activity)) return false;
+    if (is_alive(details->state.activity) && !is_going(context, details->state)) return false;
   }
   return false;
 }

@@ -57,8 +57,9 @@ void require_live(const Session& session, const std::string& context);
 /// The control group of a live session.
 std::string control_group_of(Context& context, const Session& session);
 
-/// Calls `start`. Refused because an ended unit of that name is still loaded (something refers to it a moment longer),
-/// it waits until that one is gone, a few seconds at most, and calls once more.
+/// Calls `start`. Refused because the unit of an ended session of that name is still loaded (something refers to it a
+/// moment longer, or its recorder is still at work), it waits until that one is gone, a few seconds at most, and calls
+/// once more.
 void once_unloaded(Context& context, const std::string& unit, const std::function<void()>& start);
 
 /// The record as it ended.

@@ -254,6 +254,19 @@ TEST_F(StartSession, TakesTheNameOfADeadHolderAndWritesDownThatItIsDead) {
   EXPECT_EQ(stored(dead).end->state, State::lost);
 }
 
+TEST_F(StartSession, WaitsForTheUnitOfAnEndedHolderWhoseRecorderIsStillAtWork) {
+  const Record old = add_ended("web");
+  engine.add_unit(old, Activity::deactivating);
+  engine.meanwhile(old.unit, [&] { engine.units.erase(old.unit); });
+  engine.on_start = [&](const UnitSpec& spec) -> StartResult {
+    if (engine.units.contains(old.unit)) throw engine_error(ErrorCode::conflict);
+    engine.units[spec.unit].state = {.unit = spec.unit, .description = spec.description, .activity = Activity::active};
+    return {.started = true, .job_result = "done"};
+  };
+  EXPECT_EQ(start().state, State::running);
+  EXPECT_EQ(engine.count("start agentctl-web.service"), 2U);
+}
+
 TEST_F(StartSession, SaysWhyItCannotTakeTheNameOfADeadHolder) {
   add_record("web");
   put_file(registry.root() + "/ended", "in the way");
