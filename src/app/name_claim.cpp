@@ -101,12 +101,11 @@ void ask_for(Context& context, const Record& record, const UnitSpec& spec, const
 Error is_taken(const Record& wanted, const Session& holder) {
   const std::string& name = holder.record.request.name;
   const Rivalry rivalry = rivalry_of(wanted.request, holder.record.request);
-  std::string reason = "a session of that name lives";
-  if (rivalry != Rivalry::name) {
-    reason = describe(rivalry, wanted.request, holder.record.request) + " is held by session '" + name + "' (" +
-             holder.record.id + "), " + to_string(holder.state);
-    if (const auto since = holder.started_at) reason += " since " + format_local(*since);
-  }
+  std::string reason = rivalry == Rivalry::name ? "a session of that name lives"
+                                                : describe(rivalry, wanted.request, holder.record.request) +
+                                                      " is held by session '" + name + "'";
+  reason += " (" + holder.record.id + "), " + to_string(holder.state) + " since " +
+            format_local(holder.started_at.value_or(holder.record.created_at));
   return Error({.code = ErrorCode::conflict,
                 .context = "cannot start session",
                 .object = wanted.request.name,

@@ -181,10 +181,11 @@ TEST_F(StartSession, SaysThatTheSessionHostIsMissing) {
 }
 
 TEST_F(StartSession, RefusesANameThatALiveSessionHas) {
-  add_session("web");
+  const Record holder = add_session("web");
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::conflict);
-  EXPECT_EQ(error.reason(), "a session of that name lives");
+  EXPECT_EQ(error.reason(),
+            "a session of that name lives (" + holder.id + "), running since " + format_local(holder.created_at));
   EXPECT_EQ(engine.count("start "), 0U);
   EXPECT_THAT(runtime.ids(), IsEmpty());
   EXPECT_EQ(registry.live().size(), 1U);
@@ -198,7 +199,8 @@ TEST_F(StartSession, NamesWhoHoldsAKey) {
   second.request.exclusive = "deploy";
   const Error error = thrown_by([&] { start_session(context, prepare_launch(context, second)); });
   EXPECT_EQ(error.code(), ErrorCode::conflict);
-  EXPECT_EQ(error.reason(), "exclusive key 'deploy' is held by session 'one' (" + holder.record.id + "), running");
+  EXPECT_EQ(error.reason(), "exclusive key 'deploy' is held by session 'one' (" + holder.record.id +
+                                "), running since " + format_local(holder.record.created_at));
   EXPECT_EQ(error.hint(), "agentctl status one");
   EXPECT_EQ(runtime.ids().size(), 1U);
 }

@@ -119,11 +119,16 @@ TEST_F(RunTest, InJsonIsTheSessionAsOneObject) {
   }
 }
 
+std::string name_is_taken(const Record& holder) {
+  return error_text("cannot start session 'web': a session of that name lives (" + holder.id + "), running since " +
+                        format_local(holder.created_at),
+                    "agentctl status web");
+}
+
 TEST_F(RunTest, ANameThatALiveSessionHasIsAConflict) {
-  add_live(record_of("web"));
-  EXPECT_THAT(
-      agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-      ended_with(4, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
+  const Record holder = record_of("web");
+  add_live(holder);
+  EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}), ended_with(4, "", name_is_taken(holder)));
   EXPECT_THAT(systemd.calls("StartTransientUnit"), IsEmpty());
 }
 
@@ -215,11 +220,9 @@ TEST_F(RunTest, WaitInJsonPrintsTheEndedSession) {
 }
 
 TEST_F(RunTest, InTheForegroundAConflictIs125) {
-  add_live(record_of("web"));
-  EXPECT_THAT(agentctl({"run", "--wait", "-n", "web", "true"}),
-              ended_with(125, "",
-                         error_text("cannot start session 'web': a session of that name lives",
-                                    "agentctl status web")));
+  const Record holder = record_of("web");
+  add_live(holder);
+  EXPECT_THAT(agentctl({"run", "--wait", "-n", "web", "true"}), ended_with(125, "", name_is_taken(holder)));
 }
 
 TEST_F(RunTest, AScopeSessionRunsHereWithItsOwnStreamsAndStatus) {
