@@ -1,11 +1,15 @@
 #include "app/wait.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <memory>
 
 #include "app/sessions.hpp"
 #include "base/error.hpp"
+#include "base/poll_loop.hpp"
 #include "domain/end_of_session.hpp"
 #include "store/registry_watch.hpp"
 
@@ -34,7 +38,49 @@ bool is_awaited(const Session& session, WaitFor what) {
        .hint = "agentctl status " + names.substr(0, names.find(','))});
 }
 
-bool is_queued(const Session& session) { return session.state == State::queued; }
+// No unit of it could tell: it is queued, or claimed and may be refused, and end or go back in line without one.
+bool may_have_no_unit(const Session& session) {
+  return session.state == State::queued || (session.state == State::starting && session.invocation_id.empty());
+}
+
+/// What tells of a change: systemd of units, and the registry too where sessions have none yet.
+class Changes {
+ public:
+  Changes(Context& context, const std::vector<std::string>& units, bool with_records)
+      : units_(context.engine.watch(units)) {
+    if (with_records) records_.emplace(context.registry.root());
+  }
+
+  struct Change {
+    std::string unit{};  ///< empty: something has changed in the registry
+    bool is_of(const Session& session) const { return unit.empty() || session.record.unit == unit; }
+  };
+
+  /// Nothing at the deadline.
+  std::optional<Change> next(std::optional<microseconds> timeout) {
+    if (!records_) return of_unit(timeout);
+    const auto deadline = Clock::now() + std::min(timeout.value_or(forever), longest);
+    for (;;) {
+      if (auto change = of_unit(microseconds(0))) return change;
+      if (records_->next_change(microseconds(0))) return Change{};
+      if (Clock::now() >= deadline) return std::nullopt;
+      PollLoop loop;
+      for (const int fd : {units_->fd(), records_->fd()}) loop.watch(fd, POLLIN, [](short) {});
+      loop.run_once(deadline);
+    }
+  }
+
+ private:
+  static constexpr microseconds longest = std::chrono::hours(24 * 365);
+
+  std::optional<Change> of_unit(std::optional<microseconds> timeout) {
+    auto unit = units_->next_change(timeout);
+    return unit ? std::optional(Change{std::move(*unit)}) : std::nullopt;
+  }
+
+  std::unique_ptr<UnitWatch> units_;
+  std::optional<RegistryWatch> records_;
+};
 
 std::vector<Session> wait_for_units(Context& context, const std::vector<Session>& sessions, WaitFor what,
                                     std::optional<microseconds> timeout, const Tick& tick) {
@@ -45,10 +91,7 @@ std::vector<Session> wait_for_units(Context& context, const std::vector<Session>
     if (awaited(session)) units.push_back(session.record.unit);
   if (units.empty()) return current;
 
-  const auto watch = context.engine.watch(units);
-  // What is queued has no unit that could tell.
-  std::optional<RegistryWatch> records;
-  if (std::any_of(current.begin(), current.end(), is_queued)) records.emplace(context.registry.root());
+  Changes changes(context, units, std::any_of(current.begin(), current.end(), may_have_no_unit));
   const auto began = Clock::now();
   const microseconds limit = timeout.value_or(forever);
   const auto elapsed = [&] { return std::chrono::duration_cast<microseconds>(Clock::now() - began); };
@@ -61,18 +104,10 @@ std::vector<Session> wait_for_units(Context& context, const std::vector<Session>
     std::optional<microseconds> left;
     if (limit != forever) left = std::max(microseconds(0), limit - waited);
     if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
-    if (records && std::any_of(current.begin(), current.end(), is_queued)) {
+    if (const auto change = changes.next(left)) {
+      if (!change->unit.empty()) ++looks;
       for (Session& session : current)
-        if (is_queued(session)) session = find_by_record(context, session.record);
-      if (!std::any_of(current.begin(), current.end(), is_queued)) continue;
-      if (due) give_up(current, what, limit);
-      if (!records->next_change(left) && tick) tick(elapsed(), current.size());
-      continue;
-    }
-    if (const auto changed = watch->next_change(left)) {
-      ++looks;
-      for (Session& session : current)
-        if (session.record.unit == *changed && awaited(session)) session = find_by_record(context, session.record);
+        if (change->is_of(session) && awaited(session)) session = find_by_record(context, session.record);
     } else if (due) {
       give_up(current, what, limit);
     } else if (tick) {

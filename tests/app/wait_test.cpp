@@ -94,6 +94,21 @@ TEST_F(WaitForSessions, ReturnsAtOnceForOneThatIsReady) {
   EXPECT_EQ(engine.count("watch "), 0U);
 }
 
+TEST_F(WaitForSessions, SeesTheEndOfOneThatWasClaimedAndNeverGotAUnit) {
+  Record record = sample_record("web");
+  record.request.pool.name = "build";
+  record.queued = Queued::by_anyone;
+  registry.create(record, {.cap = 0, .pools = {}});
+  Launch launch;
+  launch.record = record;
+  const HeldLaunch held = runtime.create(launch, std::nullopt);
+  engine.meanwhile(record.unit,
+                   [&] { registry.update("web", record.id, [](Record& claimed) { claimed.queued = Queued::no; }); });
+  // systemd refuses it, and tells nobody who watches its unit.
+  engine.meanwhile("agentctl-other.service", [&] { registry.finish(record, sample_end(State::failed)); });
+  EXPECT_EQ(wait({"web"})[0].state, State::failed);
+}
+
 TEST_F(WaitForSessions, GivesUpAtTheDeadlineAndNamesThoseThatAreLeft) {
   add_session("one", 'b');
   add_ended("two", 'c');
