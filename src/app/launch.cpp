@@ -234,6 +234,10 @@ std::variant<ClaimedLaunch, Session> claim_or_reuse(Context& context, const Prep
                    .reason = "it is not the same: " + quote_for_shell(holder->record.request.command) + " in " +
                              to_printable(holder->record.request.cwd),
                    .hint = "agentctl run --replace, or another name"});
+    if (holder->state == State::queued) {
+      if (prepared.launch.record.queued == Queued::by_anyone) return *holder;
+      wait_for_sessions(context, {*holder}, WaitFor::turn, prepared.queue_timeout, tick);
+    }
     // One that is just starting may still fail, and then this is the one to start.
     Session ready = wait_for_sessions(context, {*holder}, WaitFor::ready, std::nullopt).front();
     if (!is_terminal(ready.state)) return ready;

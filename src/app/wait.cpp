@@ -18,10 +18,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::array<const char*, 3> wanted_words{"not ended", "not ready", "not healthy"};
+constexpr std::array<const char*, 4> wanted_words{"not ended", "not ready", "not healthy", "queued"};
 
 bool is_awaited(const Session& session, WaitFor what) {
   if (is_terminal(session.state)) return false;
+  if (what == WaitFor::turn) return session.state == State::queued;
   return what == WaitFor::exit || session.state != State::running ||
          (what == WaitFor::healthy && session.healthy == false);
 }

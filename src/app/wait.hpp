@@ -9,7 +9,7 @@
 
 namespace agentctl {
 
-enum class WaitFor { exit, ready, healthy };
+enum class WaitFor { exit, ready, healthy, turn };  ///< turn: it is queued no more
 
 /// Called about once a second while waiting, with the time waited so far and how many are still waited for.
 using Tick = std::function<void(microseconds waited, std::size_t left)>;

@@ -217,6 +217,27 @@ TEST_F(StartSession, ReusesTheSameCommandAndNoOther) {
   EXPECT_EQ(engine.count("start "), 1U);
 }
 
+TEST_F(StartSession, ReusesAQueuedOneAtOnceOrWaitsForItAsLongAsForASlot) {
+  Record waiter = sample_record("web");
+  waiter.request.command = {"tool", "arg"};
+  waiter.request.cwd = folder.path();
+  waiter.request.pool.name = "build";
+  waiter.queued = Queued::by_anyone;
+  registry.create(waiter, {.cap = 0, .pools = {}});
+  LaunchOptions again = options();
+  again.existing = Existing::reuse;
+  again.queue_timeout = microseconds(1000);
+  const Error error = thrown_by([&] { start_session(context, prepare_launch(context, again)); });
+  EXPECT_EQ(error.code(), ErrorCode::timed_out);
+  EXPECT_STREQ(error.what(), "still waiting for 'web': queued after 1ms");
+  again.request.pool.name = "build";
+  again.queue = true;
+  const Session reused = start_session(context, prepare_launch(context, again));
+  EXPECT_EQ(reused.record.id, waiter.id);
+  EXPECT_EQ(reused.state, State::queued);
+  EXPECT_EQ(engine.count("start "), 0U);
+}
+
 TEST_F(StartSession, ReplacesOnceTheOldOneHasEnded) {
   const Session first = start();
   engine.on_stop = [&](const std::string& unit) {
