@@ -52,6 +52,10 @@ bool can_be_queued(const Record& record) noexcept {
   return !record.request.pool.name.empty() || record.flow || record.request.persist;
 }
 
+bool must_survive(const Record& record) noexcept {
+  return record.queued == Queued::by_anyone || record.flow || record.request.persist;
+}
+
 std::optional<State> parse_state(std::string_view text) {
   for (const StateName& entry : state_names)
     if (entry.name == text) return entry.state;

@@ -207,4 +207,8 @@ struct Record {
 /// Whether others than the agentctl that was asked for it may start it, now or after a reboot.
 bool can_be_queued(const Record& record) noexcept;
 
+/// Whether something is to be started after a reboot because of what is written of it: a power cut must undo none of
+/// that.
+bool must_survive(const Record& record) noexcept;
+
 }  // namespace agentctl

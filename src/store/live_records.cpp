@@ -20,6 +20,14 @@ bool is_shard(std::string_view file) {
          name_shards.find(file.front()) != std::string_view::npos;
 }
 
+// must_survive() of a line, without parsing it. A quote within a value has a backslash before it, so none looks like
+// this.
+bool is_of_one_that_must_survive(std::string_view line) {
+  for (const std::string_view mark : {R"("queued":"by-anyone")", R"("persist":true)", R"("flow":{)"})
+    if (line.find(mark) != std::string_view::npos) return true;
+  return false;
+}
+
 }  // namespace
 
 std::string LiveRecords::path(char shard) const {
@@ -154,6 +162,8 @@ void LiveRecords::replace(const std::string& name, const std::string& id, std::s
   for (std::string_view left = before; !left.empty();)
     if (const std::string_view other = take_line(left); !is_it(other)) after.append(other) += '\n';
   after += line;
+  // Some file systems can leave a renamed file empty that was not synced: with it would go what had been.
+  durably = durably || is_of_one_that_must_survive(after);
   if (after.empty()) {
     remove_file(file);
   } else if (after != before) {

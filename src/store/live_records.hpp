@@ -36,9 +36,10 @@ class LiveRecords {
   LoadedRecords by_id_prefix(const std::string& prefix) const;
   std::optional<Record> find(const std::string& name, const std::string& id) const;
 
-  /// Adds the record, or replaces the one of its id. Throws Error.
+  /// Adds the record, or replaces the one of its id. A power cut does not undo it when the record must survive one
+  /// (must_survive()), nor does it take away others that must. Throws Error.
   void put(const Record& record);
-  /// The same, and a power cut does not undo it.
+  /// The same for any record.
   void put_durably(const Record& record);
   /// No error when it is not there.
   void remove(const std::string& name, const std::string& id);

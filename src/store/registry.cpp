@@ -174,7 +174,7 @@ Creation Registry::create(const Record& record, const PoolLimits& limits, const 
     give_ports(request, live, *host);
   }
   if (record.queued != Queued::no && can_start_now(stored, limits)) stored.queued = Queued::no;
-  stored.queued == Queued::by_anyone ? live_.put_durably(stored) : live_.put(stored);
+  live_.put(stored);
   return {.queued = stored.queued != Queued::no, .ports = request.ports};
 }
 
@@ -272,8 +272,8 @@ bool Registry::finish_locked(Record record, const End& end) {
   }
   if (auto stored = live_.find(name, record.id)) record = std::move(*stored);
   record.end = end;
-  // What follows from the end of a step must not happen twice.
-  record.flow ? write_file_durably(ended_file, to_json(record)) : write_file(ended_file, to_json(record));
+  // What follows from the end of a step must not happen twice, and what has been stopped must not start again.
+  must_survive(record) ? write_file_durably(ended_file, to_json(record)) : write_file(ended_file, to_json(record));
   live_.remove(name, record.id);
   forget_launch(record.id);
   return true;

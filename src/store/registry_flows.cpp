@@ -93,7 +93,7 @@ std::optional<std::string> Registry::create_flow(const Flow& flow, const std::ve
              "' is held by session '" + holder.request.name + "' (" + holder.id + ")";
     }
   }
-  for (const Record& record : records) live_.put_durably(record);
+  for (const Record& record : records) live_.put(record);
   // Last: the steps of a flow that is not there never start (end_orphans()).
   write_file_durably(flow_path(flow.name, flow.id), to_json(flow));
   return std::nullopt;

@@ -11,6 +11,7 @@
 #include "base/fd.hpp"
 #include "base/file.hpp"
 #include "support/child_process.hpp"
+#include "support/sync_log.hpp"
 #include "support/thrown_error.hpp"
 
 namespace agentctl {
@@ -79,6 +80,21 @@ TEST_F(Queue, StartsTheNextWhenThereIsRoom) {
   EXPECT_THAT(runtime.launch(next.id)->environment, ElementsAre("TOKEN=s3cret"));
   EXPECT_FALSE(registry.stored_launch(next.id).has_value()) << "nobody starts it again";
   EXPECT_THAT(start_waiting(context), IsEmpty());
+}
+
+TEST_F(Queue, AClaimIsOnTheDiskBeforeSystemdIsAsked) {
+  const Record next = queue("next", 'b');
+  registry.requeue(next);
+  std::vector<std::string> synced;
+  engine.on_start = [&](const UnitSpec&) -> StartResult {
+    synced = take_synced();
+    EXPECT_EQ(live(next)->queued, Queued::no);
+    return {};
+  };
+  take_synced();
+  EXPECT_EQ(start_waiting(context).size(), 1U);
+  const std::string live_folder = folder / "state/live";
+  EXPECT_THAT(synced, ElementsAre(live_folder + "/" + name_shard("next") + ".jsonl", live_folder));
 }
 
 TEST_F(Queue, KeepsTheLineWhenSystemdTakesNothing) {

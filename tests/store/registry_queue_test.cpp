@@ -6,6 +6,7 @@
 #include "store/registry.hpp"
 #include "support/child_process.hpp"
 #include "support/sample_records.hpp"
+#include "support/sync_log.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace agentctl {
@@ -27,7 +28,8 @@ class RegistryQueue : public testing::Test {
   }
 
   std::string claim(Hold hold = Hold::held) {
-    const auto record = registry.claim_next(two, [&](Record&) { return hold; }, gone);
+    const auto record = registry.claim_next(
+        two, [&](Record&) { return hold; }, gone);
     return record ? record->request.name : "";
   }
 
@@ -36,6 +38,44 @@ class RegistryQueue : public testing::Test {
   TemporaryFolder folder;
   Registry registry{folder / "state"};
 };
+
+TEST_F(RegistryQueue, APowerCutDoesNotBringBackWhatWasStoppedOrCancelled) {
+  Record bot = sample_record("bot");
+  bot.request.persist = true;
+  Record queued = in_pool("queued", 'c');
+  Record step = sample_record("step", sample_id('d'));
+  step.flow = FlowStep{.flow = "f", .flow_id = sample_id('f'), .step = "s"};
+  for (const Record& record : {bot, queued, step}) {
+    const std::string& name = record.request.name;
+    const std::string shard = folder / "state/live/" + name_shard(name) + ".jsonl";
+    const std::string live = folder / "state/live";
+    take_synced();
+    registry.create(record, {.cap = 0, .pools = {}});
+    EXPECT_THAT(take_synced(), ElementsAre(shard, live));
+    registry.update(name, record.id, [](Record& stored) { stored.attempt = 2; });
+    EXPECT_THAT(take_synced(), ElementsAre(shard, live));
+    name == "queued" ? registry.cancel(record, sample_end()) : registry.finish(record, sample_end());
+    EXPECT_THAT(take_synced(),
+                ElementsAre(folder / "state/ended/" + name + "." + record.id + ".json", folder / "state/ended"));
+  }
+}
+
+TEST_F(RegistryQueue, WhatNeedNotSurviveAPowerCutIsNotSyncedButBesideWhatMust) {
+  const auto start_and_end = [&](const std::string& name) {
+    take_synced();
+    registry.create(sample_record(name));
+    registry.update(name, sample_record().id, [](Record& record) { record.attempt = 2; });
+    registry.finish(sample_record(name), sample_end());
+    return take_synced();
+  };
+  EXPECT_THAT(start_and_end("plain"), IsEmpty());
+  registry.create(in_pool("queued", 'c'), {.cap = 0, .pools = {}});
+  std::string neighbour = "a";
+  while (name_shard(neighbour) != name_shard("queued")) neighbour += "a";
+  const std::string shard = folder / "state/live/" + name_shard("queued") + ".jsonl";
+  const std::string live = folder / "state/live";
+  EXPECT_THAT(start_and_end(neighbour), ElementsAre(shard, live, shard, live, shard, live));
+}
 
 TEST_F(RegistryQueue, GivesASlotWhileThereIsOneAndThenAPlaceInLine) {
   EXPECT_FALSE(registry.create(in_pool("a", 'a'), two).queued);
