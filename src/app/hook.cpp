@@ -1,16 +1,17 @@
 #include "app/hook.hpp"
 
 #include "app/launch.hpp"
+#include "base/error.hpp"
 #include "base/random.hpp"
 #include "domain/hook.hpp"
 #include "domain/naming.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {
+namespace {
 
 void run_hook(Context& context, const Record& ended) {
   const SessionRequest& request = ended.request;
-  if (request.on_end.empty()) return;
   const Session session = make_session(ended, {}, std::nullopt);
   // A command line can be read by anyone on the bus, so it goes over a file.
   const Hook hook{.command = request.on_end,
@@ -31,5 +32,19 @@ void run_hook(Context& context, const Record& ended) {
     throw;
   }
 }
+
+}  // namespace
+
+void run_hooks(Context& context, const std::vector<Record>& ended) {
+  for (const Record& record : ended) {
+    try {
+      if (context.registry.take_hook(record)) run_hook(context, record);
+    } catch (const Error& error) {
+      context.registry.tell_trouble(error.object(), error.reason());
+    }
+  }
+}
+
+void run_left_hooks(Context& context) { run_hooks(context, context.registry.left_hooks()); }
 
 }  // namespace agentctl

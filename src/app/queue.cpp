@@ -70,16 +70,6 @@ Hold hold(Context& context, Record& record, Claimed& claimed) {
   }
 }
 
-void run_hooks(Context& context, const std::vector<Record>& ended) {
-  for (const Record& record : ended) {
-    try {
-      run_hook(context, record);
-    } catch (const Error& error) {
-      context.registry.tell_trouble(error.object(), error.reason());
-    }
-  }
-}
-
 // False when systemd takes nothing now: it is going down, or out of reach.
 bool start_stored(Context& context, const Record& record) {
   const UnitSpec spec = unit_spec(context, record);

@@ -2,6 +2,7 @@
 
 #include <unordered_set>
 
+#include "app/hook.hpp"
 #include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
@@ -206,6 +207,7 @@ ReconcileReport reconcile(Context& context) {
     if (remove_folder(context, id)) report.removed.push_back(id);
   }
   for (std::string& id : context.registry.forget_abandoned_launches()) report.removed.push_back(std::move(id));
+  run_left_hooks(context);
   report.started = start_waiting(context);
   return report;
 }

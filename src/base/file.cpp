@@ -102,10 +102,13 @@ void write_file(const std::string& path, std::string_view content, mode_t mode) 
   replace_file(path, content, mode, false);
 }
 
+void sync_directory(const std::string& path) {
+  if (::fsync(open_directory(path).get()) < 0) throw system_error("cannot write", path, errno);
+}
+
 void write_file_durably(const std::string& path, std::string_view content) {
   replace_file(path, content, 0600, true);
-  const std::string folder = path.substr(0, path.find_last_of('/'));
-  if (::fsync(open_directory(folder).get()) < 0) throw system_error("cannot write", path, errno);
+  sync_directory(path.substr(0, path.find_last_of('/')));
 }
 
 void make_directories(const std::string& path, mode_t mode) {

@@ -29,6 +29,9 @@ void write_file(const std::string& path, std::string_view content, mode_t mode =
 /// The same, and returns only when a power cut would not undo it (fsync(2) of the file and of its folder).
 void write_file_durably(const std::string& path, std::string_view content);
 
+/// Returns when a power cut would not undo what was made, renamed or removed in the folder (fsync(2)).
+void sync_directory(const std::string& path);
+
 /// Whether it is named like one that write_file() has not renamed yet.
 bool is_temporary_file(std::string_view name);
 

@@ -118,10 +118,15 @@ Registry::Registry(RegistryPlace place)
       flows_folder_(root_ + "/flows"),
       ended_flows_folder_(root_ + "/ended-flows"),
       ended_folder_(root_ + "/ended"),
+      hooks_folder_(root_ + "/hooks"),
       live_(live_folder_) {}
 
 std::string Registry::ended_path(const std::string& name, const std::string& id) const {
   return ended_folder_ + "/" + name + "." + id + std::string(suffix);
+}
+
+std::string Registry::hook_path(const Record& record) const {
+  return hooks_folder_ + "/" + record.request.name + "." + record.id + std::string(suffix);
 }
 
 void Registry::tell_trouble(const std::string& path, const std::string& reason) {
@@ -272,11 +277,40 @@ bool Registry::finish_locked(Record record, const End& end) {
   }
   if (auto stored = live_.find(name, record.id)) record = std::move(*stored);
   record.end = end;
+  // First, so that no end is without it. It is empty: the record says all.
+  if (!record.request.on_end.empty()) {
+    make_directories(hooks_folder_);
+    write_file(hook_path(record), {});
+  }
   // What follows from the end of a step must not happen twice, and what has been stopped must not start again.
   must_survive(record) ? write_file_durably(ended_file, to_json(record)) : write_file(ended_file, to_json(record));
   live_.remove(name, record.id);
   forget_launch(record.id);
   return true;
+}
+
+bool Registry::take_hook(const Record& ended) {
+  if (ended.request.on_end.empty() || !remove_file(hook_path(ended))) return false;
+  // A power cut must not bring it back when it has run.
+  sync_directory(hooks_folder_);
+  return true;
+}
+
+std::vector<Record> Registry::left_hooks() {
+  const std::vector<std::string> files = list_directory(hooks_folder_);
+  std::vector<Record> left;
+  if (files.empty()) return left;
+  const FileLock held = lock();
+  for (const std::string& file : files) {
+    const auto name = parse_file_name(file);
+    if (!name) continue;
+    if (auto ended = find_ended(name->name, name->id)) {
+      left.push_back(std::move(*ended));
+    } else if (!live_.find(name->name, name->id)) {
+      remove_file(hooks_folder_ + "/" + file);  // of a record that was forgotten
+    }
+  }
+  return left;
 }
 
 bool Registry::remove_ended(const Record& record) { return remove_file(ended_path(record.request.name, record.id)); }

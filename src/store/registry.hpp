@@ -85,6 +85,12 @@ class Registry {
   /// Ends a record, once: true when this call did it. `record` is what is written when the registry has lost it.
   bool finish(Record record, const End& end);
 
+  /// The --on-end command of an ended session is for whoever takes it: true for one call alone, whatever happens to the
+  /// caller or the host afterwards.
+  bool take_hook(const Record& ended);
+  /// Those that nobody has taken: whoever wrote the end was killed.
+  std::vector<Record> left_hooks();
+
   /// Ends a record that is still queued, or forgets it when no end is given. False when it was claimed or has ended.
   bool cancel(const Record& record, const std::optional<End>& end);
 
@@ -139,6 +145,7 @@ class Registry {
   using Wanted = std::function<bool(const std::string& name, const std::string& id)>;
 
   std::string ended_path(const std::string& name, const std::string& id) const;
+  std::string hook_path(const Record& record) const;
   std::vector<Record> taken(LoadedRecords loaded);
   std::vector<Record> load_ended(const Wanted& wanted);
   std::optional<Record> find_rival(const SessionRequest& request, const std::vector<Record>& live) const;
@@ -165,6 +172,7 @@ class Registry {
   std::string flows_folder_;
   std::string ended_flows_folder_;
   std::string ended_folder_;
+  std::string hooks_folder_;
   LiveRecords live_;
   std::vector<RegistryTrouble> troubles_;
 };

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "app/reconcile.hpp"
+#include "app/sessions.hpp"
 #include "app_fixture.hpp"
 #include "base/fd.hpp"
 #include "base/file.hpp"
@@ -367,13 +368,31 @@ TEST_F(Queue, WhatHadNoTimeLeftIsNotStartedAgain) {
 TEST_F(Queue, AHookIsHandedItsCommandInAFile) {
   Record record = in_pool("web", 'b', Queued::no);
   record.request.on_end = "echo s3cret";
-  record.end = sample_end(State::failed);
-  follow_end(context, record);
+  registry.finish(record, sample_end(State::failed));
+  follow_end(context, with_end(record, sample_end(State::failed)));
   ASSERT_EQ(engine.helpers.size(), 1U);
   const HelperSpec& helper = engine.helpers.front();
   EXPECT_THAT(helper.unit, testing::MatchesRegex("agentctl-on-end\\.web\\.[a-z2-7]+\\.service"));
   ASSERT_EQ(helper.command.size(), 2U);
   EXPECT_THAT(read_file(helper.command[1] + "/" + hook_file, 1 << 20).value(), HasSubstr("echo s3cret"));
+  reconcile(context);
+  EXPECT_EQ(engine.helpers.size(), 1U) << "it has run";
+}
+
+TEST_F(Queue, AHookThatNobodyCameToIsRunByReconcile) {
+  Record killed = in_pool("killed", 'b', Queued::no);
+  killed.request.on_end = "true";
+  registry.finish(killed, sample_end(State::failed));
+  Record removed = in_pool("removed", 'c', Queued::no);
+  removed.request.on_end = "true";
+  registry.finish(removed, sample_end(State::failed));
+  registry.remove_ended(removed);
+  reconcile(context);
+  ASSERT_EQ(engine.helpers.size(), 1U);
+  EXPECT_THAT(engine.helpers.front().unit, testing::StartsWith("agentctl-on-end.killed."));
+  EXPECT_THAT(list_directory(folder / "state/hooks"), IsEmpty());
+  reconcile(context);
+  EXPECT_EQ(engine.helpers.size(), 1U);
 }
 
 }  // namespace
