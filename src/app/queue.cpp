@@ -6,6 +6,7 @@
 
 #include "app/hook.hpp"
 #include "app/ports.hpp"
+#include "app/reconcile.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
 #include "domain/end_of_session.hpp"
@@ -101,6 +102,20 @@ void advance_flows(Context& context) {
 
 bool waits(const Record& record) { return record.queued != Queued::no; }
 
+// What went down with an earlier boot or manager gives up its slot, or goes back to its place in line, before anybody
+// is chosen. Its runtime folder is made before it is claimed and removed after its end: only the tmpfs itself can have
+// gone.
+void settle_what_went_down(Context& context, const std::vector<Record>& live) {
+  std::vector<Record> ended;
+  for (const Record& record : live) {
+    if (waits(record) || context.runtime.exists(record.id)) continue;
+    if (!context.registry.find_live(record.request.name, record.id)) continue;  // ended, or refused, since
+    if (auto settled = settle_record(context, record)) ended.push_back(std::move(*settled));
+  }
+  run_hooks(context, ended);
+  if (!ended.empty()) advance_flows(context);
+}
+
 void start_what_may(Context& context, std::vector<Record>& started) {
   advance_flows(context);
   const std::vector<Record> live = context.registry.live();
@@ -108,6 +123,7 @@ void start_what_may(Context& context, std::vector<Record>& started) {
   const PoolLimits limits = read_configuration(context.configuration_files).pools;
   // Before anything is claimed, and before the registry's lock is held.
   context.engine.connect();
+  settle_what_went_down(context, live);
   for (;;) {
     Claimed claimed;
     std::vector<Record> ended;

@@ -87,13 +87,12 @@ void end_empty_scopes(Context& context, const std::vector<UnitState>& units) {
 }
 
 // Who waited for its turn by itself has to be there when it comes.
-std::optional<End> reconcile_queued(Context& context, const Record& record) {
+std::optional<Record> settle_queued(Context& context, const Record& record) {
   if (record.queued == Queued::by_anyone || context.runtime.starter_alive(record.id)) return std::nullopt;
   const End end = end_of_abandoned_wait(now());
   if (!context.registry.cancel(record, end)) return std::nullopt;
   remove_folder(context, record.id);
-  follow_end(context, with_end(record, end));
-  return end;
+  return with_end(record, end);
 }
 
 // Whoever claimed it died before systemd had it: a host says that it has come up before it starts anything. Its note
@@ -118,10 +117,10 @@ bool goes_on(Context& context, const Record& record, const std::optional<HostNot
 
 }  // namespace
 
-std::optional<End> reconcile_record(Context& context, const Record& looked_at) {
+std::optional<Record> settle_record(Context& context, const Record& looked_at) {
   // It may have been stopped, restarted or put back in line since. What the registry has lost is only in the look.
   const Record record = context.registry.find_live(looked_at.request.name, looked_at.id).value_or(looked_at);
-  if (record.queued != Queued::no) return reconcile_queued(context, record);
+  if (record.queued != Queued::no) return settle_queued(context, record);
   if (is_of_this_boot(context, record)) {
     // A starter that is done has its unit, whose host may not have read the launch yet.
     if (context.runtime.starter_alive(record.id) || inspect_unit(context, record)) return std::nullopt;
@@ -143,8 +142,14 @@ std::optional<End> reconcile_record(Context& context, const Record& looked_at) {
   if (!context.registry.finish(record, end)) return std::nullopt;
   remove_folder(context, record.id);
   context.engine.forget_time_limit(record.unit);
-  follow_end(context, with_end(record, end));
-  return end;
+  return with_end(record, end);
+}
+
+std::optional<End> reconcile_record(Context& context, const Record& record) {
+  const auto ended = settle_record(context, record);
+  if (!ended) return std::nullopt;
+  follow_end(context, *ended);
+  return ended->end;
 }
 
 Record rebuild_record(Context& context, const UnitState& unit) {
@@ -196,10 +201,8 @@ ReconcileReport reconcile(Context& context) {
   for (const Record& record : context.registry.live()) {
     recorded.insert(record.id);
     if (alive.contains(record.id)) continue;
-    if (const auto end = reconcile_record(context, record)) {
-      report.ended.push_back(record);
-      report.ended.back().end = end;
-    }
+    // What follows comes when all of them are where they belong: who goes on may be before who just waits.
+    if (auto ended = settle_record(context, record)) report.ended.push_back(std::move(*ended));
   }
   report.restored = restore_lost_records(context, units);
   for (const std::string& id : context.runtime.ids()) {

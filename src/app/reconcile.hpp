@@ -10,7 +10,10 @@ namespace agentctl {
 
 /// Ends a record whose unit is gone and whose recorder did not: after a reboot, a kill of the recorder, or of the
 /// agentctl that was about to start it. One that never began is started, and one that is to survive a reboot
-/// is queued for its next attempt. Returns the end it wrote, or nothing.
+/// is queued for its next attempt. Returns the record as it ended, or nothing. What follows is the caller's.
+std::optional<Record> settle_record(Context& context, const Record& record);
+
+/// The same, and what follows. Returns the end it wrote, or nothing.
 std::optional<End> reconcile_record(Context& context, const Record& record);
 
 struct ReconcileReport {

@@ -395,5 +395,27 @@ TEST_F(Queue, AHookThatNobodyCameToIsRunByReconcile) {
   EXPECT_EQ(engine.helpers.size(), 1U);
 }
 
+TEST_F(Queue, WhatGoesOnAfterARebootIsBeforeWhoJustWaits) {
+  for (const bool by_reconcile : {false, true}) {
+    const Record plain = in_pool("plain", by_reconcile ? 'a' : 'b', Queued::no);
+    registry.create(plain);
+    Record bot = in_pool("bot", by_reconcile ? 'c' : 'd', Queued::no);
+    bot.request.persist = true;
+    registry.create(bot);
+    store_launch(bot);
+    const Record waiter = queue("waiter", by_reconcile ? 'e' : 'f');
+    // As `list` does, which meets them in any order.
+    by_reconcile ? void(reconcile(context)) : void(reconcile_record(context, plain));
+    EXPECT_TRUE(registry.has_ended("plain", plain.id));
+    EXPECT_EQ(live(bot)->queued, Queued::no);
+    EXPECT_EQ(live(bot)->attempt, 2);
+    EXPECT_EQ(live(waiter)->queued, Queued::by_anyone);
+    for (const Record& record : {bot, waiter}) {
+      registry.discard(record);
+      engine.units.erase(record.unit);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace agentctl
