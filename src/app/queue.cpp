@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include "app/hook.hpp"
@@ -26,6 +27,23 @@ struct Claimed {
   std::optional<HeldLaunch> held;
 };
 
+/// By name: who sessions that wait run as.
+using Owners = std::map<std::string, std::optional<uid_t>>;
+
+// A name service may have to ask a server, and nobody should wait for that with the registry's lock held.
+Owners owners_of(const std::vector<Record>& live) {
+  Owners owners;
+  for (const Record& record : live) {
+    if (record.queued != Queued::by_anyone || owners.contains(record.request.user)) continue;
+    try {
+      owners[record.request.user] = owner_of(record);
+    } catch (const Error&) {
+      // It is said when its turn has come.
+    }
+  }
+  return owners;
+}
+
 Hold gone(Record& record, State state, std::string reason) {
   End end;
   end.state = state;
@@ -36,7 +54,7 @@ Hold gone(Record& record, State state, std::string reason) {
 }
 
 // Makes the runtime folder from the stored launch, held by us. Throws Error.
-Hold hold_stored(Context& context, Record& record, Claimed& claimed) {
+Hold hold_stored(Context& context, Record& record, Claimed& claimed, const Owners& owners) {
   RuntimeFolders& runtime = context.runtime;
   if (runtime.starter_alive(record.id)) return Hold::busy;
   // Only what a reboot has interrupted can be late before it starts.
@@ -52,14 +70,15 @@ Hold hold_stored(Context& context, Record& record, Claimed& claimed) {
   claimed.launch->record.queued = Queued::no;
   // What it was stored with does not know the automatic ones yet.
   tell_ports(*claimed.launch);
-  claimed.held = runtime.create(*claimed.launch, owner_of(record));
+  const auto owner = owners.find(record.request.user);
+  claimed.held = runtime.create(*claimed.launch, owner != owners.end() ? owner->second : owner_of(record));
   if (record.first_started_at) runtime.plan_attempt(record.id, {.not_before = {}, .expires_at = limit});
   return Hold::held;
 }
 
-Hold hold(Context& context, Record& record, Claimed& claimed) {
+Hold hold(Context& context, Record& record, Claimed& claimed, const Owners& owners) {
   try {
-    if (record.queued == Queued::by_anyone) return hold_stored(context, record, claimed);
+    if (record.queued == Queued::by_anyone) return hold_stored(context, record, claimed, owners);
     if (context.runtime.starter_alive(record.id)) return Hold::held;
     context.runtime.remove(record.id);
     record.end = end_of_abandoned_wait(now());
@@ -124,11 +143,12 @@ void start_what_may(Context& context, std::vector<Record>& started) {
   // Before anything is claimed, and before the registry's lock is held.
   context.engine.connect();
   settle_what_went_down(context, live);
+  const Owners owners = owners_of(live);
   for (;;) {
     Claimed claimed;
     std::vector<Record> ended;
     const auto record = context.registry.claim_next(
-        limits, [&](Record& next) { return hold(context, next, claimed); }, ended);
+        limits, [&](Record& next) { return hold(context, next, claimed, owners); }, ended);
     run_hooks(context, ended);
     // What has ended without a start may have been a step that others need.
     if (!ended.empty()) advance_flows(context);
