@@ -66,6 +66,19 @@ def test_a_kill_of_the_whole_session_is_restarted(agentctl):
     assert "SIGKILL" in after["attempts"][0]["reason"]
 
 
+@pytest.mark.parametrize("with_what", ["agentctl", "systemctl"])
+def test_a_stop_between_two_attempts_holds(agentctl, with_what):
+    """systemd forgets the unit without a recorder then, and the next look must not take it for one that never began."""
+    for _ in range(6):
+        session = agentctl.run("a", "false", options=["--persist", "--restart", "always", "--restart-delay", "100ms",
+                                                      "--restart-limit", "1000"])
+        eventually(lambda: agentctl.status("a")["attempt"] > 1, what="attempt 2")
+        agentctl.ok("stop", "a") if with_what == "agentctl" else agentctl.systemctl("stop", session["unit"])
+        after = agentctl.wait_ended("a")
+        assert (after["id"], after["state"]) == (session["id"], "stopped"), after
+        assert not agentctl.units()
+
+
 def test_a_long_run_begins_anew(agentctl, folder):
     """Two early ends, a longer run, and then the first delay again, and the count of early ends at its start."""
     script = f"echo x >> {folder}/n; [ $(wc -l < {folder}/n) != 3 ] || sleep 1.5; exit 3"
