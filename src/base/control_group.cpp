@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -57,20 +58,29 @@ std::optional<std::uint64_t> keyed_number(const std::string& text, std::string_v
 
 Fd open_folder(const std::string& path) { return Fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
-void add_processes(const std::string& path, std::vector<pid_t>& pids) {
+// Calls for the group and each below it with its open folder, until told that this is enough. Returns whether it was.
+bool visit_groups(const std::string& path, const std::function<bool(int folder, const struct stat&)>& is_enough) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()), ::closedir);
-  if (!dir) return;
-  const std::string content = read_at(::dirfd(dir.get()), "cgroup.procs");
-  std::string_view left = content;
-  while (!left.empty()) {
-    if (const auto pid = parse_decimal(take_line(left))) pids.push_back(static_cast<pid_t>(*pid));
-  }
-  // A folder of the kernel's has one link for each folder in it: without any there is nothing to search.
   struct stat status {};
-  if (::fstat(::dirfd(dir.get()), &status) == 0 && status.st_nlink == 2) return;
+  if (!dir || ::fstat(::dirfd(dir.get()), &status) < 0) return false;
+  if (is_enough(::dirfd(dir.get()), status)) return true;
+  // A folder of the kernel's has one link for each folder in it: without any there is nothing to search.
+  if (status.st_nlink == 2) return false;
   while (const dirent* entry = ::readdir(dir.get()))
     if (const std::string_view name = entry->d_name; entry->d_type == DT_DIR && name != "." && name != "..")
-      add_processes(path + "/" + entry->d_name, pids);
+      if (visit_groups(path + "/" + entry->d_name, is_enough)) return true;
+  return false;
+}
+
+void add_processes(const std::string& path, std::vector<pid_t>& pids) {
+  visit_groups(path, [&](int folder, const struct stat&) {
+    const std::string content = read_at(folder, "cgroup.procs");
+    std::string_view left = content;
+    while (!left.empty()) {
+      if (const auto pid = parse_decimal(take_line(left))) pids.push_back(static_cast<pid_t>(*pid));
+    }
+    return false;
+  });
 }
 
 }  // namespace
@@ -95,6 +105,10 @@ std::vector<pid_t> read_processes(const std::string& path) {
   std::vector<pid_t> pids;
   add_processes(hierarchy_root() + path, pids);
   return pids;
+}
+
+bool has_group_id(const std::string& path, std::uint64_t id) {
+  return visit_groups(hierarchy_root() + path, [&](int, const struct stat& status) { return status.st_ino == id; });
 }
 
 std::size_t count_child_groups(const std::string& path) {

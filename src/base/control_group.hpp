@@ -25,6 +25,9 @@ ControlGroupUsage read_usage(const std::string& path);
 /// Every process in the group and below it.
 std::vector<pid_t> read_processes(const std::string& path);
 
+/// Whether the kernel knows the group, or one below it, by this number (the inode of its folder).
+bool has_group_id(const std::string& path, std::uint64_t id);
+
 /// How many groups are directly in it.
 std::size_t count_child_groups(const std::string& path);
 

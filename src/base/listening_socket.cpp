@@ -77,6 +77,8 @@ ListeningSocket parse_socket(std::string_view body) {
     const auto attribute = take<rtattr>(body);
     const std::string_view value = take_payload(body, sizeof attribute, attribute.rta_len);
     if (attribute.rta_type == INET_DIAG_SKV6ONLY && !value.empty()) socket.is_v6_only = value.front() != 0;
+    if (attribute.rta_type == INET_DIAG_CGROUP_ID && value.size() == sizeof socket.group)
+      std::memcpy(&socket.group, value.data(), sizeof socket.group);
   }
   return socket;
 }

@@ -14,7 +14,9 @@ struct ListeningSocket {
   IpAddress address{};
   std::uint16_t port = 0;
   std::uint64_t inode = 0;
-  uid_t uid = 0;            ///< who made it
+  std::uint64_t group =
+      0;          ///< the control group in which it was made (has_group_id()); 0: the kernel is older than 5.9
+  uid_t uid = 0;  ///< who made it
   bool is_v6_only = false;  ///< of IPv6: takes no connection of IPv4 (IPV6_V6ONLY)
   bool operator==(const ListeningSocket&) const = default;
 };

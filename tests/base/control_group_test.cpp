@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "base/file.hpp"
 #include "support/temporary_folder.hpp"
@@ -70,6 +71,17 @@ TEST_F(ControlGroup, ThatIsGoneHasNothing) {
   EXPECT_EQ(usage.processes, std::nullopt);
   EXPECT_THAT(read_processes(group + "/gone"), IsEmpty());
   EXPECT_EQ(count_oom_kills(group + "/gone"), 0U);
+}
+
+TEST_F(ControlGroup, IsKnownByItsNumberAndThoseBelow) {
+  make_directories(folder / "below/it");
+  struct stat status {};
+  ASSERT_EQ(::stat((folder / "below/it").c_str(), &status), 0);
+  EXPECT_TRUE(has_group_id(group, status.st_ino));
+  EXPECT_TRUE(has_group_id(group + "/below/it", status.st_ino));
+  ASSERT_EQ(::stat((folder / "below").c_str(), &status), 0);
+  EXPECT_TRUE(has_group_id(group, status.st_ino));
+  EXPECT_FALSE(has_group_id(group + "/below/it", status.st_ino));
 }
 
 TEST_F(ControlGroup, GivesEveryProcessInItAndBelow) {

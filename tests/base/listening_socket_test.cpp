@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/control_group.hpp"
 #include "base/fd.hpp"
 
 namespace agentctl {
@@ -76,6 +77,14 @@ TEST(ListeningSocket, IsFoundWithWhoHoldsIt) {
   }
   EXPECT_THAT(listeners(port), IsEmpty());
   EXPECT_TRUE(can_be_bound(port));
+}
+
+TEST(ListeningSocket, IsToldWithTheGroupInWhichItWasMade) {
+  const std::string own = own_unit_group();
+  const ListeningSocket socket = Listener::v4("127.0.0.1").told();
+  if (own.empty() || socket.group == 0) GTEST_SKIP() << "the kernel or the container does not tell";
+  EXPECT_TRUE(has_group_id(own, socket.group));
+  EXPECT_FALSE(has_group_id(own + "/gone", socket.group));
 }
 
 TEST(ListeningSocket, IsToldWithItsAddress) {

@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "base/unix_socket.hpp"
+#include "probe/port_owner.hpp"
 #include "support/temporary_folder.hpp"
 
 namespace agentctl {
@@ -51,6 +52,13 @@ TEST(UnixSocketCheck, WhatIsNoSocketIsForgedAndNeverConnectedTo) {
 TEST(TcpCheck, NamesTheAddressThatRefuses) {
   const TcpTarget nobody{.addresses = {"127.0.0.1", "::1"}, .port = 1};
   EXPECT_EQ(check_tcp(nobody, seconds(1)).error, "cannot connect to 127.0.0.1:1: Connection refused");
+}
+
+TEST(PortStranger, IsLookedForWhereverTheConnectionGoesToThisHost) {
+  for (const char* address : {"127.0.0.1", "127.1.2.3", "::1", "0.0.0.0", "::", "::ffff:0.0.0.0", "::ffff:127.0.0.1"})
+    EXPECT_EQ(port_stranger(address, 1), "nobody is seen to wait on port 1") << address;
+  for (const char* address : {"192.0.2.1", "2001:db8::1", "localhost"})
+    EXPECT_EQ(port_stranger(address, 1), std::nullopt) << address;
 }
 
 }  // namespace

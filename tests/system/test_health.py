@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -24,6 +26,23 @@ def port():
 
 def server(port, *more):
     return ["python3", "-c", SERVER, str(port), *more]
+
+
+def probes(agentctl, name):
+    found = []
+    for pid in agentctl.processes(name):
+        try:
+            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+                if file.read().split("\0")[0].endswith("/probe"):
+                    found.append(pid)
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def accepts(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def ready(agentctl, name, check, *command, options=()):
@@ -95,6 +114,18 @@ def test_a_line_of_its_output(agentctl):
     assert agentctl.logs("a") == b"hello\nlistening on 80\n"
     result = ready(agentctl, "b", "log:never", "sh", "-c", "seq 1 200000; exec sleep 1000", options=["--ready-timeout", "2s"])
     assert result.status == 1 and agentctl.status("b")["state"] == "failed"
+    assert agentctl.status("b")["reason"] == "not healthy within 2s: no line of its output matches"
+
+
+def test_a_line_after_much_other_output(agentctl):
+    """Far more than fits between the host and the probe, from the first moment on."""
+    result = ready(agentctl, "a", "log:^listening on [0-9]+$", "sh", "-c", "seq 1 3000000; echo listening on 80; exec sleep 1000")
+    assert result.status == 0 and agentctl.status("a")["healthy"] is True, result
+
+
+def test_a_line_that_takes_too_many_steps_is_not_the_last(agentctl):
+    script = "echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!; echo aaa; exec sleep 1000"
+    assert ready(agentctl, "a", "log:^(a+)+$", "sh", "-c", script).status == 0
 
 
 def test_its_own_word(agentctl):
@@ -158,22 +189,51 @@ def test_a_restart_checks_again_and_keeps_the_time_limit(agentctl, port):
 
 def test_a_probe_that_is_killed_comes_back(agentctl, port):
     agentctl.ok("run", "-n", "a", "--ready", f"tcp:{port}", "--ready-interval", "100ms", "--", *server(port))
-
-    def probes():
-        found = []
-        for pid in agentctl.processes("a"):
-            try:
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
-                    if file.read().split("\0")[0].endswith("/probe"):
-                        found.append(pid)
-            except FileNotFoundError:
-                pass
-        return found
-
-    (old,) = probes()
+    (old,) = probes(agentctl, "a")
     os.kill(old, 9)
-    eventually(lambda: probes() and probes() != [old], 10, "another probe")
+    eventually(lambda: probes(agentctl, "a") not in ([], [old]), 10, "another probe")
     assert agentctl.status("a")["state"] == "running"
+
+
+def test_what_is_wedged_when_its_probe_is_killed_is_restarted_all_the_same(agentctl, folder):
+    """The kernel may choose the probe when the service takes all memory."""
+    agentctl.ok("run", "-n", "a", "--ready", f"cmd:test ! -e {folder}/bad", "--ready-interval", "100ms", "--unhealthy", "restart", "--",
+                "sh", "-c", f"rm -f {folder}/bad; exec sleep 1000")
+    (probe,) = probes(agentctl, "a")
+    os.kill(probe, signal.SIGSTOP)
+    open(f"{folder}/bad", "w").close()
+    os.kill(probe, signal.SIGKILL)
+    eventually(lambda: agentctl.status("a")["attempt"] == 2, 20, "its next attempt")
+    assert agentctl.status("a")["attempts"][0]["reason"].startswith("unhealthy: ")
+
+
+def test_what_is_not_checked_any_more_is_not_healthy(agentctl):
+    agentctl.ok("run", "-n", "a", "-p", "shop", "--ready", "cmd:true", "--ready-interval", "100ms", "--ready-timeout", "500ms", "--", "sleep", "1000")
+    assert "a" in agentctl.ok("context", "-p", "shop")
+    (probe,) = probes(agentctl, "a")
+    os.kill(probe, signal.SIGSTOP)
+    eventually(lambda: agentctl.status("a")["healthy"] is False, 10, "nobody knows")
+    assert agentctl.status("a")["reason"].startswith("unhealthy: not checked for ") and not agentctl.ok("context", "-p", "shop")
+    os.kill(probe, signal.SIGCONT)
+    eventually(lambda: agentctl.status("a")["healthy"] is True, 10, "it is checked again")
+
+
+def test_a_strangers_server_is_none_however_it_is_reached(agentctl, port):
+    with subprocess.Popen(server(port)) as stranger:
+        try:
+            eventually(lambda: accepts(port), 10, "it listens")
+            for target in (f"tcp:0.0.0.0:{port}", f"http://0.0.0.0:{port}/", f"tcp:127.0.0.1:{port}"):
+                result = ready(agentctl, "a", target, "sleep", "1000", options=["--ready-timeout", "500ms"])
+                assert result.status == 1 and f"port {port} is held by" in agentctl.status("a")["reason"], result
+        finally:
+            stranger.kill()
+
+
+def test_a_server_whose_descriptors_cannot_be_seen_is_known_by_its_group(user_agentctl, port):
+    """As one with file capabilities: the kernel lets nobody but root look at what it has open."""
+    script = "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + server(port)[2]
+    result = ready(user_agentctl, "a", f"tcp:{port}", "python3", "-c", script, options=["--ready-timeout", "10s"])
+    assert result.status == 0, result
 
 
 def test_a_kill_of_the_host_takes_the_probe_along(agentctl, port):
