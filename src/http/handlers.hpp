@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -38,8 +39,12 @@ std::string text_member(const boost::json::object& body, std::string_view member
 std::string project_of(const Request& request);
 /// The arguments of a call of agentctl.
 std::vector<std::string> call(const Backend& backend, std::initializer_list<std::string> words);
-/// The call that streams a session's output, as ?tail= asks for it.
-ChildStream log_stream(const Backend& backend, const Request& request, const Session& session);
+/// How much ?tail= asks for; to be read before anything is looked for.
+std::int64_t tail_of(const Request& request);
+/// The call that streams a session's output, first so many bytes of what there is.
+ChildStream log_stream(const Backend& backend, const Session& session, std::int64_t tail);
+/// A list of sessions; a 304 when the client has it. `tagged` is what its entity tag is made of.
+Response list_response(const Request& request, const std::string& items, const std::string& tagged);
 /// The session that such a call has printed.
 boost::json::object session_of(const ChildResult& result);
 

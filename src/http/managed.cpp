@@ -31,13 +31,24 @@ json::value last_health_at(const Session& session) {
 
 double seconds(microseconds span) { return static_cast<double>(span.count()) / 1e6; }
 
+const char* name_of_target(HealthKind kind) {
+  switch (kind) {
+    case HealthKind::http: return "url";
+    case HealthKind::command: return "cmd";
+    case HealthKind::unix_socket: return "path";
+    case HealthKind::log: return "regex";
+    case HealthKind::tcp:
+    case HealthKind::notify: break;
+  }
+  return "target";
+}
+
 // In the words of a services file.
 json::value health_check(const std::optional<HealthCheck>& check) {
   if (!check) return nullptr;
   json::object object{{"type", to_string(check->kind)}};
   const bool is_command = check->kind == HealthKind::command;
-  const char* target = check->kind == HealthKind::http ? "url" : is_command ? "cmd" : "target";
-  if (!check->target.empty()) object[target] = to_valid_utf8(check->target);
+  if (!check->target.empty()) object[name_of_target(check->kind)] = to_valid_utf8(check->target);
   if (check->expect_status != 0) object["expect_status"] = check->expect_status;
   if (is_command) {
     object["shell"] = check->shell;
@@ -50,14 +61,7 @@ json::value health_check(const std::optional<HealthCheck>& check) {
   return object;
 }
 
-}  // namespace
-
-bool is_managed(const Session& session) {
-  return !is_terminal(session.state) && session.record.request.kind == SessionKind::service &&
-         session.record.request.health.has_value();
-}
-
-std::string managed_item(const Session& session) {
+json::object item_of(const Session& session) {
   const SessionRequest& request = session.record.request;
   const json::object view = view_of(session);
   const json::value& command = field(view, "command");
@@ -84,16 +88,31 @@ std::string managed_item(const Session& session) {
   item["args"] = std::move(arguments);
   item["cwd"] = field(view, "cwd");
   item["healthcheck"] = health_check(request.health);
-  return json::serialize(item);
+  return item;
 }
 
-std::string managed_items(std::vector<Session> sessions) {
+}  // namespace
+
+bool is_managed(const Session& session) {
+  return !is_terminal(session.state) && session.record.request.kind == SessionKind::service &&
+         session.record.request.health.has_value();
+}
+
+std::string managed_item(const Session& session) { return json::serialize(item_of(session)); }
+
+ManagedList managed_list(std::vector<Session> sessions) {
   std::erase_if(sessions, [](const Session& session) { return !is_managed(session); });
   std::sort(sessions.begin(), sessions.end(),
             [](const Session& a, const Session& b) { return a.record.request.name < b.record.request.name; });
-  std::string items = "[";
-  for (const Session& session : sessions) items += (items.size() > 1 ? ",\n " : "") + managed_item(session);
-  return items + "]";
+  ManagedList list{.items = "[", .tagged = {}};
+  for (const Session& session : sessions) {
+    json::object item = item_of(session);
+    list.items += (list.items.size() > 1 ? ",\n " : "") + json::serialize(item);
+    item.erase("last_health_at");
+    list.tagged += json::serialize(item);
+  }
+  list.items += "]";
+  return list;
 }
 
 }  // namespace agentctl

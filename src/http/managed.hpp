@@ -14,6 +14,10 @@ bool is_managed(const Session& session);
 std::string managed_item(const Session& session);
 
 /// The items as a JSON array, sorted by name, so that the order in which sessions were started changes no entity tag.
-std::string managed_items(std::vector<Session> sessions);
+struct ManagedList {
+  std::string items;
+  std::string tagged;  ///< what the entity tag is made of: without the time of the last check, which changes nothing
+};
+ManagedList managed_list(std::vector<Session> sessions);
 
 }  // namespace agentctl

@@ -3,7 +3,6 @@
 #include "app/sessions.hpp"
 #include "base/text.hpp"
 #include "domain/naming.hpp"
-#include "http/entity_tag.hpp"
 #include "http/handlers.hpp"
 #include "http/managed.hpp"
 
@@ -20,18 +19,17 @@ Refused conflict(const std::string& what, const std::string& name) {
   return Refused{{.status = 409, .code = "conflict", .error = "managed spec " + what + ": " + name}};
 }
 
-void check_name(const std::string& name) {
-  if (is_valid_name(name)) return;
-  throw Refused{{.code = "invalid-managed-process-name",
-                 .error = "invalid managed process name",
-                 .field = "name",
-                 .expected = "1 to 64 of a-z 0-9 - without a hyphen first or last",
-                 .rejected_value = name}};
+Refused invalid_name(const std::string& given) {
+  return Refused{{.code = "invalid-managed-process-name",
+                  .error = "invalid managed process name",
+                  .field = "name",
+                  .expected = "1 to 64 of a-z 0-9 - without a hyphen first or last",
+                  .rejected_value = given}};
 }
 
 // By its name alone: what is done to it is then done to the session with this one's id, so never to a later one.
 Session find_managed(const Backend& backend, const std::string& name) {
-  check_name(name);
+  if (!is_valid_name(name)) throw invalid_name(name);
   std::optional<Session> found;
   backend.with_context([&](Context& context) {
     for (const Record& record : context.registry.by_name(name))
@@ -44,7 +42,10 @@ Session find_managed(const Backend& backend, const std::string& name) {
 // {"name": …} and nothing else.
 Session find_named_in_body(const Backend& backend, const Request& request) {
   const json::object body = body_of(request, {"name"});
-  return find_managed(backend, text_member(body, "name"));
+  const json::value* name = body.if_contains("name");
+  if (name == nullptr) throw invalid_name({});
+  if (!name->is_string()) throw invalid_name(json::serialize(*name));
+  return find_managed(backend, std::string(name->get_string()));
 }
 
 bool has_been_heard_of(Context& context, const std::string& project) {
@@ -74,7 +75,7 @@ Response restarted(const json::object& session, const std::string& stdout_file) 
 
 Answer get_managed_list(const Backend& backend, const Request& request) {
   const std::string project = project_of(request);
-  std::string items;
+  ManagedList list;
   backend.with_context([&](Context& context) {
     std::vector<Session> sessions = list_sessions(context, {.project = project});
     if (!project.empty() && sessions.empty() && !has_been_heard_of(context, project))
@@ -83,16 +84,9 @@ Answer get_managed_list(const Backend& backend, const Request& request) {
                      .error = "project not found: " + project,
                      .field = "project",
                      .rejected_value = project}};
-    items = managed_items(std::move(sessions));
+    list = managed_list(std::move(sessions));
   });
-  const std::string tag = entity_tag(items);
-  Response response{.headers = {{"ETag", tag}}};
-  if (matches_tag(request.if_none_match, tag)) {
-    response.status = 304;
-    return response;
-  }
-  response.body = "{\"items\":" + items + ",\"generatedAt\":\"" + format_rfc3339(now()) + "\"}\n";
-  return response;
+  return list_response(request, list.items, list.tagged);
 }
 
 Answer get_managed(const Backend& backend, const Request& request) {
@@ -136,7 +130,8 @@ Answer restart_managed(const Backend& backend, const Request& request) {
 }
 
 Answer stream_managed_log(const Backend& backend, const Request& request) {
-  return log_stream(backend, request, find_managed(backend, request.target.segments.at(3)));
+  const std::int64_t tail = tail_of(request);
+  return log_stream(backend, find_managed(backend, request.target.segments.at(3)), tail);
 }
 
 }  // namespace agentctl

@@ -91,11 +91,17 @@ Response to_response(const Problem& problem) {
   put(object, "expected", problem.expected);
   put(object, "rejectedValue", shorten(to_valid_utf8(problem.rejected_value), 200));
   put(object, "hint", problem.hint);
-  object["details"].emplace_array();
+  if (problem.range) {
+    object["min"] = problem.range->first;
+    object["max"] = problem.range->second;
+  }
+  json::array& details = object["details"].emplace_array();
+  for (const std::string& detail : problem.details) details.emplace_back(to_valid_utf8(detail));
   return {.status = problem.status, .body = json::serialize(object) + "\n"};
 }
 
 Response to_response(const Error& error) {
+  if (status_of(error.code()) == 500) return internal_error();
   return to_response(Problem{
       .status = status_of(error.code()), .code = to_string(error.code()), .error = error.what(), .hint = error.hint()});
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,11 +42,14 @@ struct Problem {
   std::string expected{};
   std::string rejected_value{};
   std::string hint{};
+  std::optional<std::pair<std::int64_t, std::int64_t>> range{};  ///< the least and the largest that would do
+  std::vector<std::string> details{};
 };
 
-/// {"error": …, "code": …, …, "details": []}
+/// {"error": …, "code": …, …, "details": […]}
 Response to_response(const Problem& problem);
 
+/// The error's own words; internal_error() where none of them fits.
 Response to_response(const Error& error);
 /// Of what is this server's own trouble; it says no more.
 Response internal_error();

@@ -4,6 +4,7 @@
 #include "base/text.hpp"
 #include "domain/naming.hpp"
 #include "domain/request_rules.hpp"
+#include "http/entity_tag.hpp"
 #include "http/handlers.hpp"
 #include "http/metrics.hpp"
 
@@ -33,6 +34,15 @@ Session find_named(const Backend& backend, const Request& request) {
 
 Response shown(const ChildResult& result) { return {.body = json::serialize(session_of(result)) + "\n"}; }
 
+Refused invalid_integer(const std::string& parameter, const std::string& given, std::int64_t min, std::int64_t max) {
+  return Refused{{.code = "invalid-integer",
+                  .error = "invalid integer",
+                  .field = parameter,
+                  .expected = std::to_string(min) + " to " + std::to_string(max),
+                  .rejected_value = given,
+                  .range = std::pair(min, max)}};
+}
+
 SessionFilter filter_of(const Request& request) {
   SessionFilter filter{.project = project_of(request)};
   if (const std::string* text = request.target.find("state")) {
@@ -42,12 +52,7 @@ SessionFilter filter_of(const Request& request) {
     filter.states.push_back(*state);
   }
   if (const std::string* all = request.target.find("all")) {
-    if (*all != "0" && *all != "1")
-      throw Refused{{.code = "invalid-integer",
-                     .error = "invalid integer",
-                     .field = "all",
-                     .expected = "0 or 1",
-                     .rejected_value = *all}};
+    if (*all != "0" && *all != "1") throw invalid_integer("all", *all, 0, 1);
     filter.ended = *all == "1";
   }
   return filter;
@@ -75,6 +80,9 @@ Problem problem_of(const ChildResult& result) {
     return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
   };
   const auto code = static_cast<ErrorCode>(result.status);
+  // What has failed here is no secret from who may ask, and often the session's own trouble.
+  if (status_of(code) == 500)
+    return {.status = 500, .code = "internal-error", .error = "Internal server error", .details = {text("message")}};
   return {.status = status_of(code), .code = to_string(code), .error = text("message"), .hint = text("hint")};
 }
 
@@ -126,24 +134,32 @@ std::vector<std::string> call(const Backend& backend, std::initializer_list<std:
   return arguments;
 }
 
-ChildStream log_stream(const Backend& backend, const Request& request, const Session& session) {
-  std::int64_t tail = default_tail;
-  if (const std::string* text = request.target.find("tail")) {
-    const auto number = parse_decimal(*text);
-    if (!number || *number < 1 || *number > longest_tail)
-      throw Refused{{.code = "invalid-integer",
-                     .error = "invalid integer",
-                     .field = "tail",
-                     .expected = "1 to " + std::to_string(longest_tail),
-                     .rejected_value = *text}};
-    tail = *number;
-  }
+std::int64_t tail_of(const Request& request) {
+  const std::string* text = request.target.find("tail");
+  if (text == nullptr) return default_tail;
+  const auto number = parse_decimal(*text);
+  if (!number || *number < 1 || *number > longest_tail) throw invalid_integer("tail", *text, 1, longest_tail);
+  return static_cast<std::int64_t>(*number);
+}
+
+ChildStream log_stream(const Backend& backend, const Session& session, std::int64_t tail) {
   if (session.record.request.kind != SessionKind::service)
     throw Refused{{.status = 404,
                    .code = "not-found",
                    .error = "Log file not available for " + session.record.request.name +
                             " (it was started with --scope, so its output went to its own terminal)"}};
   return {.arguments = call(backend, {"__log-stream", std::to_string(tail), session.record.id})};
+}
+
+Response list_response(const Request& request, const std::string& items, const std::string& tagged) {
+  const std::string tag = entity_tag(tagged);
+  Response response{.headers = {{"ETag", tag}}};
+  if (matches_tag(request.if_none_match, tag)) {
+    response.status = 304;
+    return response;
+  }
+  response.body = "{\"items\":" + items + ",\"generatedAt\":\"" + format_rfc3339(now()) + "\"}\n";
+  return response;
 }
 
 json::object session_of(const ChildResult& result) {
@@ -156,8 +172,8 @@ json::object session_of(const ChildResult& result) {
 }
 
 Answer get_sessions(const Backend& backend, const Request& request) {
-  const std::vector<Session> sessions = list_with_usage(backend, filter_of(request));
-  return Response{.body = "{\"items\":" + to_json(sessions) + ",\"generatedAt\":\"" + format_rfc3339(now()) + "\"}\n"};
+  const std::string items = to_json(list_with_usage(backend, filter_of(request)));
+  return list_response(request, items, items);
 }
 
 Answer get_session(const Backend& backend, const Request& request) {
@@ -202,7 +218,8 @@ Answer kill_one(const Backend& backend, const Request& request) {
 }
 
 Answer stream_session_log(const Backend& backend, const Request& request) {
-  return log_stream(backend, request, find_named(backend, request));
+  const std::int64_t tail = tail_of(request);
+  return log_stream(backend, find_named(backend, request), tail);
 }
 
 Answer stream_events(const Backend&, const Request& request) { return EventStream{.project = project_of(request)}; }

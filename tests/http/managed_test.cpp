@@ -98,9 +98,34 @@ TEST(Managed, IsALiveServiceWithAHealthCheck) {
 }
 
 TEST(Managed, AreSortedByName) {
-  EXPECT_EQ(managed_items({sample("b"), sample("c", ""), sample("a")}), managed_items({sample("a"), sample("b")}));
-  EXPECT_NE(managed_items({sample("a")}), managed_items({sample("b")}));
-  EXPECT_EQ(managed_items({}), "[]");
+  const ManagedList list = managed_list({sample("b"), sample("c", ""), sample("a")});
+  const ManagedList sorted = managed_list({sample("a"), sample("b")});
+  EXPECT_EQ(list.items, sorted.items);
+  EXPECT_EQ(list.tagged, sorted.tagged);
+  EXPECT_EQ(json::parse(list.items).as_array().size(), 2U);
+  EXPECT_NE(managed_list({sample("a")}).tagged, managed_list({sample("b")}).tagged);
+  EXPECT_EQ(managed_list({}).items, "[]");
+}
+
+TEST(Managed, AnotherCheckChangesNoTag) {
+  const auto checked = [](std::int64_t seconds, bool healthy = true) {
+    Session session = sample();
+    add_health(session, HealthReport{.note = {.healthy = healthy}, .checked_at = sample_time(seconds)},
+               sample_time(seconds));
+    return managed_list({session});
+  };
+  EXPECT_EQ(checked(9).tagged, checked(10).tagged);
+  EXPECT_NE(checked(9).items, checked(10).items);
+  EXPECT_NE(checked(9).tagged, checked(9, false).tagged);
+}
+
+TEST(ManagedItem, NamesWhatItsCheckLooksAtAsAFileDoes) {
+  const auto looks_at = [](const char* ready, const char* member) {
+    return json::parse(managed_item(sample("web", ready))).at("healthcheck").at(member);
+  };
+  EXPECT_EQ(looks_at("unix:/run/x", "path"), "/run/x");
+  EXPECT_EQ(looks_at("log:^ready$", "regex"), "^ready$");
+  EXPECT_EQ(looks_at("tcp:3000", "target"), "3000");
 }
 
 }  // namespace

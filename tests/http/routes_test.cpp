@@ -67,6 +67,15 @@ TEST_F(Routes, RefuseParametersThatAreUnknownTwiceOrWrong) {
   for (const char* tail : {"0", "1048577", "abc", "", "-1", "1.5"})
     expect_problem(ask("GET", std::string("/api/sessions/web/log-stream?tail=") + tail), 400, "invalid-integer",
                    "tail");
+  const json::value problem = json::parse(std::get<Response>(ask("GET", "/api/sessions/web/log-stream?tail=0")).body);
+  EXPECT_EQ(problem.at("min"), 1);
+  EXPECT_EQ(problem.at("max"), 1048576);
+}
+
+TEST_F(Routes, RefuseATailBeforeTheyLookForItsSession) {
+  expect_problem(ask("GET", "/api/managed-processes/log-stream/nix?tail=0"), 400, "invalid-integer", "tail");
+  expect_problem(ask("GET", "/api/sessions/nix/log-stream?tail=0"), 400, "invalid-integer", "tail");
+  expect_problem(ask("GET", "/api/managed-processes/log-stream/nix?tail=1"), 404, "not-found");
 }
 
 TEST_F(Routes, RefuseNamesBeforeTheyLookForThem) {
@@ -81,7 +90,8 @@ TEST_F(Routes, RefuseNamesBeforeTheyLookForThem) {
     const std::string path = std::string("/api/managed-processes/") + verb;
     for (const char* body : {"", "{}", R"({"name":""})", R"({"name":"A b"})"})
       expect_problem(ask("POST", path, body), 400, "invalid-managed-process-name", "name");
-    expect_problem(ask("POST", path, R"({"name":7})"), 400, "invalid-field", "name");
+    for (const std::string& name : {std::string("7"), std::string("null"), '"' + std::string(300, 'a') + '"'})
+      expect_problem(ask("POST", path, "{\"name\":" + name + "}"), 400, "invalid-managed-process-name", "name");
     expect_problem(ask("POST", path, R"({"name":"web","x":1})"), 400, "unexpected-field", "x");
     for (const char* body : {"[]", "web", "{", "\"web\""}) expect_problem(ask("POST", path, body), 400, "invalid-body");
     expect_problem(ask("POST", path, R"({"name":"nix"})"), 404, "not-found");
@@ -109,6 +119,21 @@ TEST_F(Routes, OfManagedProcessesHaveATagThatOnlyChangesWithThem) {
   EXPECT_EQ(get("/api/managed-processes").headers, first.headers);
   expect_problem(ask("GET", "/api/managed-processes?project=nix"), 404, "project-not-found", "project");
   expect_problem(ask("GET", "/api/managed-processes/by-name/web"), 404, "not-found");
+}
+
+TEST_F(Routes, OfSessionsHaveATagToo) {
+  const Response first = get("/api/sessions");
+  ASSERT_THAT(first.headers, ElementsAre(Pair("ETag", StartsWith("\""))));
+  const Backend backend{.with_context = [&](const std::function<void(Context&)>& use) { use(context); }};
+  const auto again = [&] {
+    return std::get<Response>(answer(backend, {.method = "GET",
+                                               .target = *parse_target("/api/sessions"),
+                                               .if_none_match = first.headers.front().second}))
+        .status;
+  };
+  EXPECT_EQ(again(), 304);
+  add_session("web");
+  EXPECT_EQ(again(), 200);
 }
 
 TEST_F(Routes, HandOverWhatTakesLong) {
@@ -147,6 +172,10 @@ TEST_F(Routes, SayWhatBecameOfIt) {
       refused({.status = 4, .err = R"({"error":{"code":"conflict","message":"no","hint":"do"}})"});
   EXPECT_EQ(conflict.status, 409);
   EXPECT_EQ(json::parse(conflict.body), json::parse(R"({"error":"no","code":"conflict","hint":"do","details":[]})"));
+  const Response failed = refused({.status = 1, .err = R"({"error":{"code":"failed","message":"no port"}})"});
+  EXPECT_EQ(failed.status, 500);
+  EXPECT_EQ(json::parse(failed.body),
+            json::parse(R"({"error":"Internal server error","code":"internal-error","details":["no port"]})"));
   EXPECT_EQ(refused({.status = 139}).status, 500);
   EXPECT_EQ(refused({.status = 0, .out = "no JSON"}).status, 500);
 }
@@ -156,6 +185,16 @@ TEST_F(Routes, AreUnharmedByABusThatIsGone) {
   const Backend backend{.with_context = [&](const std::function<void(Context&)>&) { throw gone; }};
   for (const char* path : {"/api/sessions", "/api/sessions/web", "/api/managed-processes", "/metrics"})
     expect_problem(answer(backend, {.method = "GET", .target = *parse_target(path)}), 503, "unreachable");
+}
+
+TEST_F(Routes, SayNoMoreOfTheirOwnTrouble) {
+  const Error full(
+      {.code = ErrorCode::failed, .context = "cannot write", .object = "/secret", .reason = {}, .hint = {}});
+  const Backend backend{.with_context = [&](const std::function<void(Context&)>&) { throw full; }};
+  const auto response = std::get<Response>(answer(backend, {.method = "GET", .target = *parse_target("/metrics")}));
+  EXPECT_EQ(response.status, 500);
+  EXPECT_EQ(json::parse(response.body),
+            json::parse(R"({"error":"Internal server error","code":"internal-error","details":[]})"));
 }
 
 TEST_F(Routes, GiveThePage) {
