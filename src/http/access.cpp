@@ -60,6 +60,8 @@ bool is_own_origin(std::string_view host, std::string_view origin) {
   return to_lower(origin) == "http://" + to_lower(host);
 }
 
+bool is_own_fetch(std::string_view site) { return site.empty() || site == "same-origin" || site == "none"; }
+
 std::string_view bearer_token(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
   if (to_lower(authorization.substr(0, scheme.size())) != scheme) return {};

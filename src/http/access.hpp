@@ -21,6 +21,10 @@ bool is_own_host(const Listening& listening, std::string_view host);
 /// Whether an Origin header is of a page that this server itself has given under that Host.
 bool is_own_origin(std::string_view host, std::string_view origin);
 
+/// Whether a Sec-Fetch-Site header is of no page, of this server's own one or of the user's typing: where an image or a
+/// script of somebody else's page asks, there is no Origin.
+bool is_own_fetch(std::string_view site);
+
 /// The token of "Bearer TOKEN"; empty when it is none.
 std::string_view bearer_token(std::string_view authorization);
 

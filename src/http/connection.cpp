@@ -1,8 +1,11 @@
 #include "http/connection.hpp"
 
+#include <sys/socket.h>
+
 #include <array>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -51,6 +54,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   ~Connection() {
+    stop_waiting();
     --loop_.connections;
     loop_.when_less();
   }
@@ -62,6 +66,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Parser = http::request_parser<http::string_body>;
 
   void allow(milliseconds time);
+  void begin_waiting();
+  void stop_waiting();
   void read_head();
   void read_body();
   void continue_body();
@@ -71,6 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::optional<std::string> only_field(http::field name) const;
   void act(Answer answer);
   void start_work(ChildWork work);
+  void await_leaving();
   void look_early(const std::shared_ptr<ChildRun>& run, const std::shared_ptr<ChildWork>& work);
   void finish_work(const std::shared_ptr<ChildWork>& work, const ChildResult& result);
   void linger();
@@ -93,6 +100,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::steady_timer pulse_;
   std::size_t deadlines_ = 0;  ///< tells a deadline that came too late to be cancelled
   bool late_ = false;
+  std::optional<WaitingConnections::iterator> waiting_;  ///< there while it has no whole request
   bool closed_ = false;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
@@ -101,6 +109,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool head_ = false;
   std::string wire_;
   std::array<char, 4096> discarded_{};
+
+  std::shared_ptr<ChildRun> work_;  ///< the call whose end is the answer
 
   bool streams_ = false;
   bool ended_ = false;  ///< nothing follows what is in the queue
@@ -123,22 +133,29 @@ void Connection::allow(milliseconds time) {
   });
 }
 
+// It may be closed for somebody else's sake: nobody waits for an answer.
+void Connection::begin_waiting() {
+  stop_waiting();
+  waiting_ = loop_.waiting.insert(loop_.waiting.end(), [this] { close(); });
+}
+
+void Connection::stop_waiting() {
+  if (const auto place = std::exchange(waiting_, std::nullopt)) loop_.waiting.erase(*place);
+}
+
 void Connection::await_request() {
+  begin_waiting();
   if (buffer_.size() > 0) {
     read_head();
     return;
   }
   allow(idle_time);
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](Failure failure) {
-    if (failure) {
-      self->close();
-    } else {
-      self->read_head();
-    }
-  });
+  socket_.async_wait(Socket::wait_read,
+                     [self = shared_from_this()](Failure failure) { failure ? self->close() : self->read_head(); });
 }
 
 void Connection::read_head() {
+  if (closed_) return;
   parser_.emplace();
   parser_->header_limit(longest_header);
   parser_->body_limit(longest_body);
@@ -159,11 +176,7 @@ void Connection::read_head() {
 void Connection::continue_body() {
   wire_ = "HTTP/1.1 100 Continue\r\n\r\n";
   asio::async_write(socket_, asio::buffer(wire_), [self = shared_from_this()](Failure failure, std::size_t) {
-    if (failure) {
-      self->close();
-    } else {
-      self->read_body();
-    }
+    failure ? self->close() : self->read_body();
   });
 }
 
@@ -178,6 +191,7 @@ void Connection::read_body() {
 }
 
 void Connection::refuse_unreadable(Failure failure) {
+  if (closed_) return;
   if (late_) {
     respond(to_response(Problem{.status = 408, .code = "request-timeout", .error = "the request took too long"}),
             false);
@@ -204,16 +218,21 @@ std::optional<std::string> Connection::only_field(http::field name) const {
 // Who may not ask, or has not asked for anything, is told so.
 std::optional<Response> Connection::refusal() {
   const auto& message = parser_->get();
-  const auto host = only_field(http::field::host);
+  auto host = only_field(http::field::host);
   const auto origin = only_field(http::field::origin);
   const auto authorization = only_field(http::field::authorization);
-  auto target = parse_target({message.target().data(), message.target().size()});
+  std::string wanted = text_of(message.target());
+  auto authority = take_authority(wanted);
+  auto target = parse_target(wanted);
   if (!target || !host || host->empty() || !origin || !authorization)
     return to_response(Problem{.code = "malformed-request", .error = "malformed request"});
+  if (authority) host = std::move(authority);
   if (!is_own_host(listening_, *host))
     return to_response(
         Problem{.status = 421, .code = "host-not-allowed", .error = "Host not allowed", .rejected_value = *host});
-  if (message.count(http::field::origin) > 0 && !is_own_origin(*host, *origin))
+  const bool is_other_page = message.count(http::field::origin) > 0 && !is_own_origin(*host, *origin);
+  const bool is_part_of_other = !is_public(*target) && !is_own_fetch(text_of(message["Sec-Fetch-Site"]));
+  if (is_other_page || is_part_of_other)
     return to_response(Problem{.status = 403, .code = "origin-not-allowed", .error = "Origin not allowed"});
   if (!listening_.unix_socket && !is_public(*target) && !equal_secrets(bearer_token(*authorization), loop_.token)) {
     Response response = to_response(Problem{
@@ -226,6 +245,8 @@ std::optional<Response> Connection::refusal() {
 }
 
 void Connection::handle() {
+  if (closed_) return;
+  stop_waiting();
   auto& message = parser_->get();
   keep_alive_ = message.keep_alive();
   head_ = message.method() == http::verb::head;
@@ -268,17 +289,35 @@ void Connection::start_work(ChildWork work) {
   const auto run = ChildRun::start(loop_, work.arguments);
   const auto shared = std::make_shared<ChildWork>(std::move(work));
   run->collect([self = shared_from_this(), shared](const ChildResult& result) { self->finish_work(shared, result); });
+  work_ = run;
+  await_leaving();
   if (shared->early) look_early(run, shared);
+}
+
+// A client that goes ends its call, as it ends its stream. Who has sent the next request already is not watched: that
+// waits for its turn.
+void Connection::await_leaving() {
+  socket_.async_wait(Socket::wait_read, [self = shared_from_this(), work = work_.get()](Failure failure) {
+    if (failure || !work || self->work_.get() != work) return;
+    char next = 0;
+    const ssize_t n = ::recv(self->socket_.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+      self->await_leaving();
+    } else if (n <= 0) {
+      self->close();
+    }
+  });
 }
 
 void Connection::look_early(const std::shared_ptr<ChildRun>& run, const std::shared_ptr<ChildWork>& work) {
   pulse_.expires_after(early_time);
   pulse_.async_wait([self = shared_from_this(), run, work](Failure failure) {
-    if (failure || !work->answer) return;
+    if (failure || self->closed_ || !work->answer) return;
     try {
       if (const auto response = work->early()) {
-        // The call goes on to its end, and is heard no more.
+        // What the call has asked for goes on without it; until that ends, it would take the place of another.
         work->answer = nullptr;
+        run->end();
         self->respond(*response, self->keep_alive_);
         return;
       }
@@ -290,7 +329,7 @@ void Connection::look_early(const std::shared_ptr<ChildRun>& run, const std::sha
 }
 
 void Connection::finish_work(const std::shared_ptr<ChildWork>& work, const ChildResult& result) {
-  if (!work->answer) return;
+  if (closed_ || !work->answer) return;
   const auto make = std::exchange(work->answer, nullptr);
   pulse_.cancel();
   try {
@@ -303,6 +342,8 @@ void Connection::finish_work(const std::shared_ptr<ChildWork>& work, const Child
 }
 
 void Connection::respond(const Response& response, bool keep_alive) {
+  stop_waiting();
+  work_ = nullptr;
   wire_ = to_wire(response, keep_alive, head_);
   allow(write_time);
   asio::async_write(socket_, asio::buffer(wire_),
@@ -319,6 +360,7 @@ void Connection::respond(const Response& response, bool keep_alive) {
 
 // A close with unread bytes would be a reset, which can take the answer away from who is still sending.
 void Connection::linger() {
+  begin_waiting();
   Failure ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
   allow(linger_time);
@@ -337,6 +379,8 @@ void Connection::discard() {
 
 void Connection::close() {
   if (std::exchange(closed_, true)) return;
+  stop_waiting();
+  if (work_) work_->end();
   if (streams_) --loop_.streams;
   if (log_) log_->end();
   if (member_) loop_.events->leave(*member_);

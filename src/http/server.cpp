@@ -62,9 +62,14 @@ class Listener {
   // close-on-exec.
   bool accept_one() {
     Fd fd(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-    pausing_ = !fd && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM);
-    if (!fd) return errno == ECONNABORTED || errno == EINTR;
-    if (loop_.connections >= most_connections) {
+    const int error = fd ? 0 : errno;
+    const bool is_full = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    const bool has_room = !is_full && loop_.connections < most_connections;
+    // Those who hold connections and ask for nothing lock nobody out.
+    const bool is_made = !has_room && close_longest_waiting();
+    pausing_ = is_full && !is_made;
+    if (!fd) return (is_full && is_made) || error == ECONNABORTED || error == EINTR;
+    if (!has_room && !is_made) {
       const std::string answer = too_many_connections();
       ::send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       return true;
@@ -78,6 +83,13 @@ class Listener {
     }
     const asio::generic::stream_protocol protocol(family, 0);
     serve_connection(loop_, Socket(loop_.io, protocol, fd.release()), listening_, may_come_in);
+    return true;
+  }
+
+  bool close_longest_waiting() {
+    if (loop_.waiting.empty()) return false;
+    const auto close = loop_.waiting.front();
+    close();
     return true;
   }
 

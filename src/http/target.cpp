@@ -59,6 +59,16 @@ const std::string* RequestTarget::find(std::string_view parameter) const {
   return found != query.end() ? &found->second : nullptr;
 }
 
+std::optional<std::string> take_authority(std::string& target) {
+  constexpr std::string_view scheme = "http://";
+  if (to_lower(target.substr(0, scheme.size())) != scheme) return std::nullopt;
+  const std::size_t end = std::min(target.find_first_of("/?#", scheme.size()), target.size());
+  std::string authority = target.substr(scheme.size(), end - scheme.size());
+  target.erase(0, end);
+  if (!target.starts_with('/')) target.insert(0, "/");
+  return authority;
+}
+
 std::optional<RequestTarget> parse_target(std::string_view target) {
   if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
   target.remove_prefix(1);

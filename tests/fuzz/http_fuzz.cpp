@@ -41,7 +41,9 @@ void check_pieces(std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   std::string_view input(reinterpret_cast<const char*>(data), size);
   const std::string_view method = take_line(input);
-  const auto target = parse_target(take_line(input));
+  std::string wanted(take_line(input));
+  if (take_authority(wanted) && !wanted.starts_with('/')) std::abort();
+  const auto target = parse_target(wanted);
   const std::string_view host = take_line(input);
   check_host(host, take_line(input));
   const std::string_view authorization = take_line(input);

@@ -68,6 +68,11 @@ TEST(Origin, IsThatOfTheHost) {
     EXPECT_FALSE(is_own_origin("127.0.0.1:7331", origin)) << origin;
 }
 
+TEST(Fetch, IsOwnWhenNoOtherPageAsks) {
+  for (const char* site : {"", "none", "same-origin"}) EXPECT_TRUE(is_own_fetch(site)) << site;
+  for (const char* site : {"cross-site", "same-site", "x", "None"}) EXPECT_FALSE(is_own_fetch(site)) << site;
+}
+
 TEST(BearerToken, IsWhatFollowsTheScheme) {
   EXPECT_EQ(bearer_token("Bearer abc"), "abc");
   EXPECT_EQ(bearer_token("bearer abc"), "abc");

@@ -48,6 +48,20 @@ TEST(Target, RefusesWhatIsNone) {
   EXPECT_FALSE(parse_target("/\xff"));
 }
 
+TEST(Target, InAbsoluteFormNamesTheHost) {
+  const auto taken = [](std::string target) {
+    const auto authority = take_authority(target);
+    return authority ? *authority + " " + target : "- " + target;
+  };
+  EXPECT_EQ(taken("http://localhost:80/a?b=http://c/"), "localhost:80 /a?b=http://c/");
+  EXPECT_EQ(taken("HTTP://[::1]"), "[::1] /");
+  EXPECT_EQ(taken("http://a?b"), "a /?b");
+  EXPECT_EQ(taken("http://u@a/"), "u@a /");
+  EXPECT_EQ(taken("http:///a"), " /a");
+  for (const char* target : {"", "/", "/http://a/", "https://a/", "http:/a", "a:80", "*"})
+    EXPECT_EQ(taken(target), std::string("- ") + target);
+}
+
 TEST(Target, HasAtMost32PartsOfAKind) {
   std::string path;
   std::string query = "/?";

@@ -239,6 +239,18 @@ def test_an_unchanged_list_is_not_sent_again(user_server):
     assert user_server.get("/api/managed-processes", **{"If-None-Match": '"other"'}).status == 200
 
 
+def test_a_check_that_changes_nothing_changes_no_tag(user_server):
+    agentctl = user_server.agentctl
+    agentctl.ok("run", "-n", "web", "--ready", "cmd:true", "--ready-interval", "100ms", "--", "sleep", "1000")
+    listed = lambda: user_server.get("/api/managed-processes")
+    first = listed()
+    at = lambda answer: answer.json()["items"][0]["last_health_at"]
+    eventually(lambda: at(listed()) > at(first), 10, "another check")
+    assert user_server.get("/api/managed-processes", **{"If-None-Match": first.headers["ETag"]}).status == 304
+    agentctl.ok("run", "-n", "db", "--ready", "cmd:true", "--", "sleep", "1000")
+    assert user_server.get("/api/managed-processes", **{"If-None-Match": first.headers["ETag"]}).status == 200
+
+
 LISTENER = ("import http.server,os,sys,time\nopen(sys.argv[1], 'a').close()\n"
             "while not os.path.exists(sys.argv[2]): time.sleep(0.05)\n"
             "http.server.HTTPServer(('127.0.0.1', 3999), http.server.SimpleHTTPRequestHandler).serve_forever()")
@@ -335,6 +347,26 @@ def test_a_client_that_goes_takes_its_call_along(user_server):
     eventually(lambda: pids_with_argument("__log-stream"))
     stream.close()
     eventually(lambda: not pids_with_argument("__log-stream"), what="its call has ended")
+
+
+def test_a_client_that_goes_ends_what_it_waits_for(user_server, folder):
+    """33 of them: more than can be under way at once."""
+    agentctl = user_server.agentctl
+    agentctl.ok("run", "-n", "web", "--ready", f"cmd:test ! -e {folder}/bad", "--ready-timeout", "1h", "--", "sleep", "1000")
+    agentctl.run("plain", "sleep", "1000")
+    open(f"{folder}/bad", "w").close()
+    id = agentctl.status("web")["id"]
+    waits = lambda: [pid for pid in pids_with_argument("restart") if pid in pids_with_argument(id)]
+    for _ in range(33):
+        with user_server.socket() as client:
+            client.sendall(b"POST /api/sessions/web/restart HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+            eventually(waits, what="its call")
+        eventually(lambda: not waits(), what="its call has ended")
+    # What is answered early does not hold its place, either.
+    for _ in range(33):
+        assert user_server.post("/api/managed-processes/restart", {"name": "web"}).status == 200
+    assert user_server.post("/api/sessions/plain/stop", {}).status == 200
+    assert agentctl.status("web")["state"] in ("starting", "restarting")
 
 
 def test_streams_are_bounded(user_server):
@@ -445,9 +477,16 @@ def test_connections_are_kept_and_requests_may_wait_in_line(user_server):
     assert head.endswith(b"\r\n\r\n") and int(re.search(rb"Content-Length: (\d+)", head)[1]) > 1000
 
 
-def test_a_thousand_connections_and_one_more(user_server):
+@pytest.fixture
+def many_descriptors():
     import resource
-    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_thousand_connections_and_one_more(user_server, many_descriptors):
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(user_server.socket()) for _ in range(1000)]
         request = b"GET /page.css HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -455,10 +494,24 @@ def test_a_thousand_connections_and_one_more(user_server):
             client.sendall(request)
         for client in clients:
             assert client.recv(100).startswith(b"HTTP/1.1 200 ")
-        with user_server.socket() as client:
-            assert read_all(client).startswith(b"HTTP/1.1 503 ")
-        clients[0].close()
-        eventually(lambda: user_server.raw(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")).startswith(b"HTTP/1.1 200 "))
+        assert user_server.get("/api/sessions").status == 200
+        for client in clients:
+            client.sendall(request)
+            assert client.recv(100)
+
+
+def test_who_holds_connections_and_asks_for_nothing_locks_nobody_out(tcp_server, many_descriptors):
+    """Anybody on this host can connect; the one that has been idle the longest gives way."""
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(tcp_server.socket()) for _ in range(2000)]
+        for client in clients[::2]:
+            client.sendall(b"GET / HT")
+        for _ in range(50):
+            assert tcp_server.get("/api/sessions").status == 200
+        clients[0].settimeout(5)
+        assert clients[0].recv(1) == b"" and tcp_server.get("/page.css").status == 200
+        clients[-1].sendall(b"GET /page.css HTTP/1.1\r\nHost: 127.0.0.1:7331\r\n\r\n")
+        assert clients[-1].recv(100).startswith(b"HTTP/1.1 200 ")
 
 
 def test_the_socket_is_its_users_alone(user_server, other_agentctl):
@@ -483,6 +536,21 @@ def test_pages_of_others_are_refused(user_server):
     assert answer.status == 403 and answer.json()["error"] == "Origin not allowed"
     assert user_server.get("/api/sessions", Origin="null").status == 403
     assert user_server.get("/api/sessions", Host="localhost:8080", Origin="http://localhost:8080").status == 200
+    for site in ("cross-site", "same-site"):
+        answer = user_server.get("/api/events", **{"Sec-Fetch-Site": site})
+        assert answer.status == 403 and answer.json()["code"] == "origin-not-allowed"
+        assert user_server.get("/", **{"Sec-Fetch-Site": site}).status == 200  # a link to it
+    assert user_server.get("/api/sessions", **{"Sec-Fetch-Site": "same-origin"}).status == 200
+
+
+def test_targets_may_be_absolute(user_server):
+    """RFC 9112, 3.2.2; the host in it is the one that counts."""
+    ask = "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n"
+    for target, host, status in (("http://localhost/api/sessions", "localhost", 200), ("http://localhost", "other", 200),
+                                 ("http://evil.example/", "localhost", 421), ("http://x@localhost/", "localhost", 421),
+                                 ("http:///", "localhost", 421), ("https://localhost/", "localhost", 400), ("*", "localhost", 400)):
+        answer = user_server.raw(ask.format(target, host).encode())
+        assert answer.startswith(b"HTTP/1.1 %d " % status), (target, answer)
 
 
 def test_tcp_needs_the_token(tcp_server):
