@@ -59,6 +59,16 @@ def test_sessions_appear_in_their_projects_sorted_and_go(page):
     page.shows("stopped by tester")
 
 
+def test_what_is_unhealthy_says_why(page, folder):
+    agentctl = page.agentctl
+    agentctl.ok("run", "-n", "web", "--ready", f"cmd:test ! -e {folder}/bad || {{ echo out of disk >&2; exit 3; }}", "--ready-interval", "100ms", "--",
+                "sleep", "1000")
+    cells = lambda: page.js("[...document.querySelectorAll('tbody tr td')].map(c => c.innerText)")
+    eventually(lambda: cells()[1:3] == ["healthy", str(agentctl.status("web")["pid"])], 10, "it is healthy, and which process it is")
+    open(f"{folder}/bad", "w").close()
+    eventually(lambda: cells()[1] == "unhealthy\nhealthcheck command exit 3: out of disk", 10, "why it is not")
+
+
 def test_a_stop_is_confirmed_first(page):
     agentctl = page.agentctl
     agentctl.run("web", "sleep", "1000")

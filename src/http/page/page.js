@@ -26,7 +26,8 @@ async function ask(path, options = {}) {
   }
   if (!response.ok) {
     const problem = await response.json().catch(() => ({}));
-    throw new Error([problem.error || "HTTP " + response.status, problem.hint].filter(Boolean).join(" – "));
+    const said = (problem.details || []).filter(Boolean).join(" – ") || problem.error || "HTTP " + response.status;
+    throw new Error([said, problem.hint].filter(Boolean).join(" – "));
   }
   return response;
 }
@@ -110,9 +111,13 @@ function nameCell(session) {
 function stateCell(session) {
   const [text, color] = stateOf(session);
   const cell = element("td", {}, element("span", { className: "state " + color }, text));
-  const reason = terminal.has(session.state) || session.state === "queued" ? session.reason : null;
-  if (reason && reason !== text) cell.append(element("div", { className: "reason" }, clip(reason, 120)));
+  const reason = session.reason && session.reason.startsWith(text + ": ") ? session.reason.slice(text.length + 2) : session.reason;
+  if (reason && reason !== text) cell.append(element("div", { className: "reason", title: clip(reason, 1000) }, clip(reason, 120)));
   return cell;
+}
+
+function pidCell(session) {
+  return numberCell("pid", session.pid && !terminal.has(session.state) ? String(session.pid) : "");
 }
 
 function portsCell(session) {
@@ -181,11 +186,11 @@ function row(session) {
   if (live && session.expires_at && detached) actions.append(button("Extend", session, extend));
   if (detached && session.state !== "queued") actions.append(button(live ? "Restart" : "Start again", session, restart));
   if (live) actions.append(button("Stop", session, stop));
-  return element("tr", {}, nameCell(session), stateCell(session), portsCell(session), attrsCell(session),
+  return element("tr", {}, nameCell(session), stateCell(session), pidCell(session), portsCell(session), attrsCell(session),
     numberCell("CPU", cpu(session.usage.cpu_ns)), numberCell("memory", bytes(session.usage.memory_bytes)), upCell(session), leftCell(session), actions);
 }
 
-const columns = [["Name"], ["State"], ["Ports"], ["Attributes"], ["CPU", "right"],
+const columns = [["Name"], ["State"], ["PID", "right"], ["Ports"], ["Attributes"], ["CPU", "right"],
   ["Memory", "right"], ["Uptime", "right"], ["Time left", "right"], ["Actions", "right"]];
 
 function group(project, members) {
