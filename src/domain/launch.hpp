@@ -31,7 +31,7 @@ struct HostNote {
   pid_t pid = 0;                           ///< the command's
   std::optional<TimePoint> started_at;     ///< when the command had been exec'ed
   std::optional<TimePoint> ready_at{};     ///< with a health check: its first success
-  std::optional<TimePoint> terminated_at;  ///< first SIGTERM that the manager sent to the host
+  std::optional<TimePoint> terminated_at;  ///< when the manager began to stop the unit
   std::optional<int> exit_code;            ///< the command's
   std::optional<int> exit_signal;
   bool core_dumped = false;

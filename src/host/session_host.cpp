@@ -32,6 +32,8 @@ constexpr std::chrono::seconds start_error_limit{1};
 constexpr std::chrono::seconds lost_note_interval{1};
 constexpr std::chrono::minutes expiry_margin{1};
 constexpr std::chrono::minutes ready_margin{1};
+// systemd sends SIGTERM and SIGCONT one after the other; this much may be between them on a host that hardly moves.
+constexpr std::chrono::seconds stop_signals_limit{10};
 
 struct Pipe {
   Fd reader;
@@ -239,8 +241,8 @@ int SessionHost::fail_start(const std::string& text, int status) {
   return status;
 }
 
-// All of them, so that none can end us; but for these two they mean nothing to us. What we do about them happens in the
-// loop.
+// All of them, so that none can end us; but for these three they mean nothing to us. What we do about them happens in
+// the loop.
 void SessionHost::block_signals() {
   sigset_t all;
   ::sigfillset(&all);
@@ -249,6 +251,7 @@ void SessionHost::block_signals() {
   ::sigemptyset(&handled);
   ::sigaddset(&handled, SIGCHLD);
   ::sigaddset(&handled, SIGTERM);
+  ::sigaddset(&handled, SIGCONT);
   signals_.reset(::signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC));
   if (!signals_) throw system_error("cannot watch signals", {}, errno);
   loop_.watch(signals_.get(), POLLIN, [this](short) { handle_signals(); });
@@ -299,15 +302,28 @@ std::optional<Monotonic> SessionHost::next_deadline() const {
 }
 
 void SessionHost::handle_signals() {
+  bool child_ended = false;
   signalfd_siginfo info{};
   while (::read(signals_.get(), &info, sizeof info) == sizeof info) {
-    // Anybody may send SIGTERM; only our parent, the manager, means that the unit is to stop.
-    if (info.ssi_signo == SIGTERM && static_cast<pid_t>(info.ssi_pid) == ::getppid()) note_stop_request();
     if (info.ssi_signo == SIGCHLD) {
-      reap_command();
-      health_.reap();
+      child_ended = true;
+    } else if (static_cast<pid_t>(info.ssi_pid) == ::getppid()) {
+      // Anybody may send those; only our parent, the manager, means that the unit is to stop.
+      hear_manager(static_cast<int>(info.ssi_signo));
     }
   }
+  if (!child_ended) return;
+  reap_command();
+  health_.reap();
+}
+
+// The manager also sends us what somebody asks it to send to the unit ("systemctl kill", "agentctl kill"), and then
+// the session may live on. To stop a unit it always sends SIGCONT right after SIGTERM (systemd.kill(5), KillSignal=),
+// and both to us before any to the command.
+void SessionHost::hear_manager(int signal) {
+  const Monotonic now = steady_clock::now();
+  if (signal == SIGTERM) sigterm_at_ = now;
+  if (signal == SIGCONT && sigterm_at_ && now - *sigterm_at_ < stop_signals_limit) note_stop_request();
 }
 
 // The command gets its own SIGTERM: systemd kills the whole control group.

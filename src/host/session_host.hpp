@@ -52,6 +52,7 @@ class SessionHost {
 
   void step(std::optional<Monotonic> until);
   void handle_signals();
+  void hear_manager(int signal);
   void note_stop_request();
   void set_stop_timeout(microseconds span);
   void reap_command();
@@ -81,10 +82,11 @@ class SessionHost {
   Fd signals_;
   HostNote note_;
   std::optional<Monotonic> lost_noted_at_;
-  microseconds unit_stop_timeout_{0};  ///< the unit's TimeoutStopSec=
-  microseconds stop_timeout_{0};       ///< what a client wants instead; 0: nothing
-  std::optional<Monotonic> kill_due_;  ///< when SIGKILL may come
-  std::optional<Monotonic> expiry_;    ///< when we end the command, as systemd's own limit began at another time
+  microseconds unit_stop_timeout_{0};    ///< the unit's TimeoutStopSec=
+  microseconds stop_timeout_{0};         ///< what a client wants instead; 0: nothing
+  std::optional<Monotonic> sigterm_at_;  ///< the manager's last, whether it meant a stop or not
+  std::optional<Monotonic> kill_due_;    ///< when SIGKILL may come
+  std::optional<Monotonic> expiry_;      ///< when we end the command, as systemd's own limit began at another time
   std::optional<Monotonic> command_kill_due_;  ///< when we send it SIGKILL
   std::optional<Monotonic> ready_due_;         ///< when it must be healthy
   std::optional<HealthCheck> check_;

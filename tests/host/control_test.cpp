@@ -96,7 +96,7 @@ TEST_F(ControlTest, LengthensAStopThatComesLater) {
   connect().set_stop_timeout(std::chrono::seconds(60));
   pump();
   EXPECT_THAT(manager.messages, SizeIs(1));
-  ::kill(host, SIGTERM);
+  begin_stop();
   eventually([&] { return manager.messages.size() == 2; }, "the longer timeout");
   EXPECT_EQ(manager.messages[1], "EXTEND_TIMEOUT_USEC=60000000");
   eventually([&] { return !lines().empty(); }, "the trap is set");
@@ -104,9 +104,23 @@ TEST_F(ControlTest, LengthensAStopThatComesLater) {
   wait_for_end();
 }
 
-TEST_F(ControlTest, LengthensAStopThatIsUnderWay) {
+TEST_F(ControlTest, LengthensTheStopAndNotTheSigtermBeforeIt) {
   start("trap '' TERM; read x < fifo");
   ::kill(host, SIGTERM);
+  connect().set_stop_timeout(std::chrono::seconds(60));
+  connect().extend(std::chrono::hours(1));
+  eventually([&] { return manager.messages.size() == 2; }, "an answer to what was asked after it");
+  EXPECT_EQ(manager.messages[1], "EXTEND_TIMEOUT_USEC=3600000000");
+  begin_stop();
+  eventually([&] { return manager.messages.size() == 3; }, "the longer timeout");
+  EXPECT_EQ(manager.messages[2], "EXTEND_TIMEOUT_USEC=60000000");
+  let_go();
+  wait_for_end();
+}
+
+TEST_F(ControlTest, LengthensAStopThatIsUnderWay) {
+  start("trap '' TERM; read x < fifo");
+  begin_stop();
   eventually([&] { return note().terminated_at.has_value(); }, "the stop");
   connect().set_stop_timeout(std::chrono::seconds(60));
   pump();

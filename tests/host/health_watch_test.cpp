@@ -104,6 +104,19 @@ TEST_F(HealthWatchTest, ToBecomeUnhealthyIsReportedOrEndsIt) {
   }
 }
 
+TEST_F(HealthWatchTest, GoesOnAfterASigtermThatIsNoStop) {
+  set_check(HealthKind::tcp);
+  set_probe("[ -e died ] && echo unhealthy refused && exec sleep 1000; touch died; echo healthy; read x < fifo");
+  start("trap '' TERM; while :; do sleep 0.01; done");
+  eventually([&] { return is_ready(); }, "READY=1");
+  ::kill(host, SIGTERM);
+  let_go();  // the signal reaches the probe as well
+  eventually([&] { return testing::Matches(Contains(HasSubstr("is unhealthy: refused")))(manager.messages); },
+             "what the next probe has found");
+  ::kill(note().pid, SIGKILL);
+  wait_for_end();
+}
+
 TEST_F(HealthWatchTest, AProbeThatDiesIsStartedAgain) {
   set_check(HealthKind::tcp);
   set_probe("[ -e died ] && echo healthy && exec sleep 1000; touch died; exit 1");

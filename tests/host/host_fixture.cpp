@@ -217,6 +217,11 @@ void HostTest::start_until_ready() {
   ASSERT_TRUE(is_ready()) << note().start_error;
 }
 
+void HostTest::begin_stop() const {
+  ::kill(host, SIGTERM);
+  ::kill(host, SIGCONT);
+}
+
 void HostTest::pump() {
   journald.receive();
   manager.receive();

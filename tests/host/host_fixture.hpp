@@ -76,6 +76,8 @@ class HostTest : public testing::Test {
   void start_host();
   /// Until READY=1.
   void start_until_ready();
+  /// Sends what the host gets when the manager stops its unit. The command's own SIGTERM is the test's to send.
+  void begin_stop() const;
   /// Takes what journald and the manager get until the condition holds; a failure when it does not within a minute.
   void eventually(const std::function<bool()>& condition, const char* what);
   /// Until the host has ended; returns its status as waitpid(2) gives it.

@@ -206,7 +206,7 @@ TEST_F(SessionHostOutputTest, DoesNotLetOutputWaitForItsTurnOnceTheSessionIsStop
   set_script("trap '' TERM; echo one; read x < fifo; echo two; read x < fifo2; echo three; read x < fifo");
   start_until_ready();
   eventually([&] { return lines().size() == 1; }, "the first line");
-  ::kill(host, SIGTERM);
+  begin_stop();
   eventually([&] { return note().terminated_at.has_value(); }, "the note");
   let_go();
   eventually([&] { return lines().size() == 2; }, "the second line");
@@ -216,6 +216,26 @@ TEST_F(SessionHostOutputTest, DoesNotLetOutputWaitForItsTurnOnceTheSessionIsStop
   wait_for_end();
 }
 
+TEST_F(SessionHostOutputTest, LetsOutputWaitForItsTurnAfterASigtermThatIsNoStop) {
+  config.journal.batch.burst = 1;
+  config.journal.batch.interval = std::chrono::hours(1);
+  config.hurried_interval = std::chrono::microseconds(1);
+  set_script("trap '' TERM; echo one; read x < fifo; echo two; read x < fifo2; echo three; read x < fifo");
+  start_until_ready();
+  eventually([&] { return lines().size() == 1; }, "the first line");
+  ControlClient client = ControlClient::connect(path("")).value();
+  client.follow();
+  ::kill(host, SIGTERM);
+  for (const char* fifo : {"fifo", "fifo2"}) {
+    let_go(fifo);
+    EXPECT_TRUE(client.next(std::chrono::minutes(1))) << "the host has read the next line";
+  }
+  let_go();
+  wait_for_end();
+  EXPECT_THAT(lines(), ElementsAre("o:one", "o:two", "o:three"));
+  EXPECT_EQ(journald.entries.size(), 3u) << "the first line, the two that waited, and the end";
+}
+
 TEST_F(SessionHostOutputTest, LetsNothingWaitWhenSigkillIsDue) {
   config.journal.batch.burst = 1;
   config.journal.batch.interval = std::chrono::hours(1);
@@ -223,7 +243,7 @@ TEST_F(SessionHostOutputTest, LetsNothingWaitWhenSigkillIsDue) {
   set_script("trap '' TERM; echo one; read x < fifo; echo two; read x < fifo");
   start_until_ready();
   eventually([&] { return lines().size() == 1; }, "the first line");
-  ::kill(host, SIGTERM);
+  begin_stop();
   let_go();
   eventually([&] { return lines().size() == 2; }, "the second line");
   let_go();

@@ -172,17 +172,17 @@ TEST_F(SessionHostTest, FailsQuietlyWithoutItsFolder) {
   EXPECT_EQ(WEXITSTATUS(wait_for_end()), 125);
 }
 
-TEST_F(SessionHostTest, NotesTheManagersSigtermAndGoesOnUntilTheCommandEnds) {
+TEST_F(SessionHostTest, NotesThatTheManagerStopsItAndGoesOnUntilTheCommandEnds) {
   // The command ends at the second of its own signals, which systemd would send to the whole control group.
-  set_script("trap 'echo stopping; trap \"exit 5\" TERM' TERM; echo up; while :; do sleep 0.01; done");
+  set_script("trap 'trap \"exit 5\" TERM; echo stopping' TERM; echo up; while :; do sleep 0.01; done");
   start_until_ready();
   eventually([&] { return lines() == Strings{"o:up"}; }, "the trap is set");
-  ::kill(host, SIGTERM);
+  begin_stop();
   eventually([&] { return note().terminated_at.has_value(); }, "the note");
   const auto terminated_at = note().terminated_at;
   ::kill(note().pid, SIGTERM);
   eventually([&] { return lines() == Strings{"o:up", "o:stopping"}; }, "output after SIGTERM");
-  ::kill(host, SIGTERM);
+  begin_stop();
   ::kill(note().pid, SIGTERM);
   EXPECT_EQ(WEXITSTATUS(wait_for_end()), 5);
   EXPECT_EQ(note().terminated_at, terminated_at) << "the first one counts";
@@ -191,7 +191,7 @@ TEST_F(SessionHostTest, NotesTheManagersSigtermAndGoesOnUntilTheCommandEnds) {
 TEST_F(SessionHostTest, IsNotEndedByAnySignalThatCanBeBlocked) {
   set_script("read x < fifo; exit 4");
   start_until_ready();
-  for (const int signal : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGPIPE, SIGALRM, SIGTSTP, SIGTTIN})
+  for (const int signal : {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGPIPE, SIGALRM, SIGTSTP, SIGTTIN, SIGCONT})
     ::kill(host, signal);
   let_go();
   EXPECT_EQ(WEXITSTATUS(wait_for_end()), 4);
@@ -199,9 +199,19 @@ TEST_F(SessionHostTest, IsNotEndedByAnySignalThatCanBeBlocked) {
 }
 
 TEST_F(SessionHostTest, TakesNoStopFromAnybodyButItsManager) {
-  set_script("kill -TERM $PPID; exit 6");
+  set_script("kill -TERM $PPID; kill -CONT $PPID; exit 6");
   write_launch();
   start_host();
+  EXPECT_EQ(WEXITSTATUS(wait_for_end()), 6);
+  EXPECT_FALSE(note().terminated_at);
+}
+
+TEST_F(SessionHostTest, TakesASigtermThatTheManagerWasAskedToSendForNoStop) {
+  set_script("trap 'exit 6' TERM; echo up; while :; do sleep 0.01; done");
+  start_until_ready();
+  eventually([&] { return !lines().empty(); }, "the trap is set");
+  ::kill(host, SIGTERM);
+  ::kill(note().pid, SIGTERM);
   EXPECT_EQ(WEXITSTATUS(wait_for_end()), 6);
   EXPECT_FALSE(note().terminated_at);
 }
@@ -257,7 +267,7 @@ TEST_F(PlannedAttempt, IsEndedAtOnceByAStop) {
   write_launch();
   start_host();
   eventually([&] { return manager.messages.size() == 2; }, "that it waits");
-  ::kill(host, SIGTERM);
+  begin_stop();
   EXPECT_EQ(wait_for_end(), 0);
   EXPECT_TRUE(note().terminated_at);
   EXPECT_FALSE(note().started_at);

@@ -163,6 +163,20 @@ def test_it_becomes_unhealthy_and_healthy_again(agentctl, folder):
     assert agentctl.status("a")["reason"] is None
 
 
+def test_what_survives_a_signal_is_checked_as_before(agentctl, folder):
+    """`kill` sends it to every process of the unit: to the session host and the probe as well."""
+    open(f"{folder}/ok", "w", encoding="ascii").close()
+    agentctl.ok("run", "-n", "a", "--ready", f"cmd:test -e {folder}/ok", "--ready-interval", "100ms", "--", "sh", "-c",
+                "trap '' TERM; while :; do sleep 1; done")
+    assert agentctl.ok("kill", "a") == "a: sent SIGTERM\n"
+    os.unlink(f"{folder}/ok")
+    eventually(lambda: not agentctl.status("a")["healthy"], what="unhealthy")
+    agentctl.systemctl("kill", "agentctl-a")
+    open(f"{folder}/ok", "w", encoding="ascii").close()
+    eventually(lambda: agentctl.status("a")["healthy"], what="healthy again")
+    assert agentctl.status("a")["state"] == "running"
+
+
 @pytest.mark.parametrize("what", ["stop", "restart"])
 def test_what_follows_when_it_is_unhealthy(agentctl, folder, what):
     open(f"{folder}/ok", "w", encoding="ascii").close()

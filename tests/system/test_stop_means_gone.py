@@ -70,6 +70,15 @@ def test_a_shorter_and_a_longer_timeout_for_this_stop_only(agentctl):
     assert agentctl.status("shorter")["state"] == agentctl.status("longer")["state"] == "stopped"
 
 
+def test_a_signal_before_it_is_no_stop(agentctl):
+    agentctl.run("web", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", options=["--stop-timeout", "200ms"])
+    agentctl.ok("kill", "web")
+    began = time.monotonic()
+    agentctl.ok("stop", "--timeout", "2s", "web")
+    assert 2 <= time.monotonic() - began <= 2 + LATE, "what the stop was given counts"
+    assert agentctl.status("web")["state"] == "stopped"
+
+
 def test_who_stopped_it_and_why_is_kept(agentctl):
     agentctl.run("web", "sleep", "1000")
     agentctl.ok("stop", "--reason", "wrong branch", "web")
