@@ -85,3 +85,18 @@ def test_another_users_session_has_another_users_hook(system_agentctl, folder):
     system_agentctl.run("a", "true", options=["--uid", "tester", "--on-end", f"id -un > {folder}/who; touch {folder}/done"])
     eventually(lambda: os.path.exists(f"{folder}/done"), 10, "it has run")
     assert open(f"{folder}/who").read() == "tester\n"
+
+
+def test_another_users_hook_runs_also_when_no_recorder_could(system_agentctl, folder):
+    """Then the reconcile that systemd starts hands the hook over to that user."""
+    os.chmod(folder, 0o777)
+    system_agentctl.run("a", "sleep", "1000", options=["--uid", "tester", "--on-end", f"id -un > {folder}/who; touch {folder}/done"])
+    recorder = system_agentctl.show("agentctl-a.service", "ExecStopPost")["ExecStopPost"].split("path=")[1].split(" ")[0]
+    os.rename(recorder, recorder + ".away")
+    try:
+        system_agentctl.systemctl("stop", "agentctl-a.service")
+    finally:
+        os.rename(recorder + ".away", recorder)
+    eventually(lambda: os.path.exists(f"{folder}/done"), 10, "it has run")
+    assert open(f"{folder}/who").read() == "tester\n"
+    eventually(lambda: os.listdir(system_agentctl.runtime) == [], what="nothing is left behind")
