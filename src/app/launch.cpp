@@ -62,7 +62,8 @@ Environment session_environment(const Context& context, const LaunchOptions& opt
   // The caller's own is another program's port.
   if (!request.ports.empty()) environment.erase("PORT");
   if (!request.env_file.empty()) {
-    const auto content = read_file(request.env_file, environment_file_limit);
+    const auto content = read_named_file(request.env_file, environment_file_limit,
+                                         "write it to a file, which restart reads again, or use -e K=V");
     if (!content) throw system_error("cannot read", request.env_file, ENOENT);
     add_environment_file(environment, *content, request.env_file, context.environment);
   }

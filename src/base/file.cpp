@@ -23,11 +23,11 @@ int retry_open(int folder, const char* path, int flags, mode_t mode = 0) {
   return fd;
 }
 
-Error cannot_read(const std::string& path, const char* reason) {
-  return Error({.code = ErrorCode::failed, .context = "cannot read", .object = path, .reason = reason, .hint = {}});
+Error cannot_read(const std::string& path, const char* reason, const std::string& hint = {}) {
+  return Error({.code = ErrorCode::failed, .context = "cannot read", .object = path, .reason = reason, .hint = hint});
 }
 
-// Called when nothing could be read, or too much, so that what is no file is not taken for one.
+// Of our own files, called when nothing could be read, or too much, so that what is no file is not taken for one.
 void check_regular(int fd, const std::string& path, int read_error) {
   struct stat status {};
   if (::fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) throw cannot_read(path, "not a regular file");
@@ -43,19 +43,15 @@ void write_all(int fd, std::string_view data, const std::string& path) {
   }
 }
 
-}  // namespace
-
-std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
-  return read_file_at(AT_FDCWD, path, limit);
+// Nothing when there is none. O_NONBLOCK: opening a FIFO that somebody put there must not hang.
+std::optional<Fd> open_to_read(int folder, const std::string& path, int flags) {
+  Fd fd(retry_open(folder, path.c_str(), O_RDONLY | O_NONBLOCK | flags));
+  if (fd) return fd;
+  if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+  throw system_error("cannot read", path, errno);
 }
 
-std::optional<std::string> read_file_at(int folder, const std::string& path, std::size_t limit) {
-  // O_NONBLOCK: opening a FIFO that somebody put there must not hang.
-  const Fd fd(retry_open(folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
-    throw system_error("cannot read", path, errno);
-  }
+std::string read_open_file(const Fd& fd, const std::string& path, std::size_t limit) {
   // Most files are smaller than this, and then one read is all.
   std::string content(4096, '\0');
   std::size_t used = 0;
@@ -74,6 +70,26 @@ std::optional<std::string> read_file_at(int folder, const std::string& path, std
   }
   content.resize(used);
   return content;
+}
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::string& path, std::size_t limit) {
+  return read_file_at(AT_FDCWD, path, limit);
+}
+
+std::optional<std::string> read_file_at(int folder, const std::string& path, std::size_t limit) {
+  const auto fd = open_to_read(folder, path, O_NOFOLLOW);
+  return fd ? std::optional(read_open_file(*fd, path, limit)) : std::nullopt;
+}
+
+std::optional<std::string> read_named_file(const std::string& path, std::size_t limit, const std::string& instead) {
+  const auto fd = open_to_read(AT_FDCWD, path, O_NOCTTY);
+  if (!fd) return std::nullopt;
+  struct stat status {};
+  if (::fstat(fd->get(), &status) < 0) throw system_error("cannot read", path, errno);
+  if (!S_ISREG(status.st_mode)) throw cannot_read(path, "not a regular file", instead);
+  return read_open_file(*fd, path, limit);
 }
 
 Fd open_directory(const std::string& path) { return Fd(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY)); }

@@ -12,12 +12,16 @@
 
 namespace agentctl {
 
-/// The whole regular file, or nothing when there is none. Symbolic links, other kinds of file and files over
-/// `limit` bytes are errors: what agentctl reads may have been written by somebody else.
+/// The whole regular file, or nothing when there is none: for agentctl's own files. Symbolic links, other kinds of file
+/// and files over `limit` bytes are errors: what is in its folders may have been put there by somebody else.
 std::optional<std::string> read_file(const std::string& path, std::size_t limit);
 
 /// The same for a file in an open folder: for who reads thousands of them.
 std::optional<std::string> read_file_at(int folder, const std::string& path, std::size_t limit);
+
+/// The same for a file that a person named, who may well mean what a symbolic link leads to. `instead` is the hint for
+/// who named what is no file: a folder, a device, a FIFO as of `<(COMMAND)`.
+std::optional<std::string> read_named_file(const std::string& path, std::size_t limit, const std::string& instead = {});
 
 /// Opens a folder for read_file_at(); nothing when there is none.
 Fd open_directory(const std::string& path);

@@ -31,7 +31,7 @@ std::string name_of_input(const std::string& file) { return file == "-" ? "stand
 std::string read_input(const std::string& file, std::size_t limit) {
   if (file == "-") return read_standard_input(limit);
   // More than is allowed, so that what is too large is told as such.
-  auto text = read_file(file, 2 * limit);
+  auto text = read_named_file(file, 2 * limit, "- stands for standard input");
   if (!text) throw system_error("cannot read", file, ENOENT);
   return std::move(*text);
 }

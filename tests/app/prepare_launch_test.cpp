@@ -231,6 +231,18 @@ TEST_F(PrepareLaunch, TakesVariablesFromAFileAndThenFromTheOptions) {
   EXPECT_EQ(refusal(launch).context(), "invalid line 2 in");
 }
 
+TEST_F(PrepareLaunch, TakesAFileOfVariablesThatALinkLeadsToAndNoPipe) {
+  put_file(folder / "vars", "A=file\n");
+  ASSERT_EQ(::symlink("vars", (folder / "link").c_str()), 0);
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  LaunchOptions launch = options();
+  launch.request.env_file = "link";
+  EXPECT_EQ(value_of(prepare_launch(context, launch), "A"), "file");
+  launch.request.env_file = "fifo";
+  EXPECT_EQ(refusal(launch).reason(), "not a regular file");
+  EXPECT_THAT(refusal(launch).hint(), HasSubstr("-e K=V"));
+}
+
 TEST_F(PrepareLaunch, RemembersTheNamesOfVariablesAndNeverTheirValues) {
   LaunchOptions launch = options();
   launch.variables = {"TOKEN=t0ken", "SECRET"};

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 
 #include "support/child_process.hpp"
@@ -64,6 +65,43 @@ TEST(ReadFile, RefusesAFolderAndADevice) {
   const TemporaryFolder folder;
   EXPECT_EQ(thrown_by([&] { read_file(folder.path(), limit); }).reason(), "not a regular file");
   EXPECT_EQ(thrown_by([&] { read_file("/dev/zero", limit); }).reason(), "not a regular file");
+}
+
+TEST(ReadNamedFile, ReadsWhatASymbolicLinkLeadsTo) {
+  const TemporaryFolder folder;
+  put_file(folder / "target", "A=1\n");
+  ASSERT_EQ(::symlink("target", (folder / "link").c_str()), 0);
+  ASSERT_EQ(::symlink("link", (folder / "link-of-link").c_str()), 0);
+  EXPECT_EQ(read_named_file(folder / "target", limit), "A=1\n");
+  EXPECT_EQ(read_named_file(folder / "link-of-link", limit), "A=1\n");
+  EXPECT_EQ(read_named_file(folder / "missing", limit), std::nullopt);
+  ASSERT_EQ(::symlink("missing", (folder / "dangling").c_str()), 0);
+  EXPECT_EQ(read_named_file(folder / "dangling", limit), std::nullopt);
+  put_file(folder / "target", std::string(limit + 1, 'x'));
+  EXPECT_EQ(thrown_by([&] { read_named_file(folder / "link", limit); }).reason(), "the file is too large");
+}
+
+TEST(ReadNamedFile, RefusesWhatIsNoFileAlsoWhereALinkLeadsToIt) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "fifo").c_str(), 0600), 0);
+  ASSERT_EQ(::symlink("fifo", (folder / "link").c_str()), 0);
+  ASSERT_EQ(::symlink("/dev/zero", (folder / "zero").c_str()), 0);
+  for (const std::string& path : {folder / "fifo", folder / "link", folder / "zero", folder.path()}) {
+    const Error error = thrown_by([&] { read_named_file(path, limit, "name a file"); });
+    EXPECT_EQ(error.reason(), "not a regular file") << path;
+    EXPECT_EQ(error.hint(), "name a file");
+  }
+}
+
+TEST(ReadNamedFile, RefusesAPipeThatHasSomethingToRead) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+  const Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  ASSERT_EQ(::write(writer.get(), "A=1\n", 4), 4);
+  // As of <(COMMAND).
+  EXPECT_EQ(thrown_by([&] { read_named_file("/dev/fd/" + std::to_string(reader.get()), limit); }).reason(),
+            "not a regular file");
 }
 
 TEST(WriteFile, ReplacesTheContentAndLeavesNothingElse) {

@@ -1,4 +1,5 @@
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "output/output_fixture.hpp"
 
@@ -73,8 +74,12 @@ TEST_F(ApplyCheckTest, TheGitCheckCanBeAskedFor) {
   EXPECT_THAT(agentctl({"apply", "--check", "services.json"}),
               ended_with(2, "", error_text(expected, "man 5 agentctl-services")));
   make_directories(path("home/.config/agentctl"));
-  put_file(path("home/.config/agentctl/config.json"), R"({"services": {"require_git_workdir": false}})");
+  // As dotfiles are that a program like stow has put there.
+  put_file(path("home/config"), R"({"services": {"require_git_workdir": false}})");
+  ASSERT_EQ(::symlink("../../config", path("home/.config/agentctl/config.json").c_str()), 0);
   EXPECT_THAT(agentctl({"apply", "--check", "services.json"}), ended_with(0, "ok: 1 service\n", ""));
+  ASSERT_EQ(::symlink("services.json", path("work/link.json").c_str()), 0);
+  EXPECT_THAT(agentctl({"apply", "--check", "link.json"}), ended_with(0, "ok: 1 service\n", ""));
 }
 
 TEST_F(ApplyCheckTest, TheWriterCanBeAskedFor) {
@@ -100,7 +105,9 @@ TEST_F(ApplyCheckTest, ReadsFilesAndStandardInputAlone) {
   EXPECT_THAT(agentctl({"apply", "--check", "."}), ended_with(1, "", StartsWith("agentctl: cannot read '.': ")));
   ::mkfifo(path("work/fifo").c_str(), 0600);
   EXPECT_THAT(agentctl({"apply", "--check", "fifo"}),
-              ended_with(1, "", error_text("cannot read 'fifo': not a regular file")));
+              ended_with(1, "", error_text("cannot read 'fifo': not a regular file", "- stands for standard input")));
+  ASSERT_EQ(::symlink("/dev/zero", path("work/zero").c_str()), 0);
+  EXPECT_THAT(agentctl({"apply", "--check", "zero"}).err, HasSubstr("not a regular file"));
   put_file(path("work/large"), std::string((1u << 20) + 1, ' '));
   EXPECT_THAT(agentctl({"apply", "--check", "large"}).err, HasSubstr("json-parse: more than 1 MiB"));
 }

@@ -75,6 +75,16 @@ def test_variables_from_a_file(agentctl, folder, form):
     assert {name: seen.get(name) for name in expected} == expected
 
 
+def test_a_file_of_variables_may_be_a_link_but_is_no_pipe(agentctl, folder):
+    with open(f"{folder}/env", "w", encoding="utf-8") as file:
+        file.write("A=1\n")
+    os.symlink("env", f"{folder}/link")
+    assert environment_in(agentctl, "--env-file", "link", cwd=folder)["A"] == "1"
+    result = agentctl.account.shell("agentctl run --env-file <(echo A=1) -- true", timeout=5)
+    assert result.status == 1 and "not a regular file" in result.err and "hint: write it to a file" in result.err
+    assert len(agentctl.names("-a")) == 1
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_clean_environment(agentctl, form):
     caller = agentctl.account.environment(MY_OWN="x", http_proxy="y", XDG_RUNTIME_DIR=f"/run/user/{agentctl.account.uid}")
