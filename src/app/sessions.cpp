@@ -112,20 +112,37 @@ const Record& preferred(const std::vector<Record>& records) {
   });
 }
 
+void require_one(const std::string& prefix, const std::vector<Record>& records) {
+  if (records.size() == 1) return;
+  std::string candidates;
+  for (std::size_t i = 0; i < records.size() && i < 5; ++i)
+    candidates += (i > 0 ? ", " : "") + records[i].id + " (" + records[i].request.name + ")";
+  throw Error({.code = ErrorCode::conflict,
+               .context = "more than one session's id begins with",
+               .object = prefix,
+               .reason = candidates + (records.size() > 5 ? ", ..." : ""),
+               .hint = "give more of the id"});
+}
+
+// Of a session whose record was lost, the unit still has the id.
+std::optional<Session> find_unit_by_id(Context& context, const std::string& prefix) {
+  std::vector<UnitState> units = context.engine.list();
+  std::erase_if(units, [&](const UnitState& unit) {
+    const auto id = id_from_description(unit.description);
+    return !id || !id->starts_with(prefix) || !is_alive(unit.activity);
+  });
+  if (units.empty()) return std::nullopt;
+  std::vector<Record> records;
+  for (const UnitState& unit : units) records.push_back(rebuild_record(context, unit));
+  require_one(prefix, records);
+  return view(context, std::move(records.front()), units.front().activity, false);
+}
+
 std::optional<Session> find_by_id(Context& context, const std::string& prefix) {
   if (prefix.empty() || prefix.size() > id_length) return std::nullopt;
   const std::vector<Record> records = context.registry.by_id_prefix(prefix);
-  if (records.empty()) return std::nullopt;
-  if (records.size() > 1) {
-    std::string candidates;
-    for (std::size_t i = 0; i < records.size() && i < 5; ++i)
-      candidates += (i > 0 ? ", " : "") + records[i].id + " (" + records[i].request.name + ")";
-    throw Error({.code = ErrorCode::conflict,
-                 .context = "more than one session's id begins with",
-                 .object = prefix,
-                 .reason = candidates + (records.size() > 5 ? ", ..." : ""),
-                 .hint = "give more of the id"});
-  }
+  if (records.empty()) return find_unit_by_id(context, prefix);
+  require_one(prefix, records);
   return observe(context, records.front());
 }
 

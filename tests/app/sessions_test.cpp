@@ -9,6 +9,7 @@
 namespace agentctl {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -251,6 +252,22 @@ TEST_F(FindSession, FindsALiveUnitWhoseRecordWasLost) {
   const Session session = find_session(context, "web");
   EXPECT_EQ(session.record.id, sample_id('c'));
   EXPECT_EQ(session.state, State::running);
+}
+
+TEST_F(FindSession, FindsALiveUnitWhoseRecordWasLostByItsId) {
+  engine.add_unit(sample_record("web", "bcdefghijk23"));
+  engine.add_unit(sample_record("api", "bcxefghijk23"));
+  engine.add_unit(sample_record("old", "cdefghijk234"), Activity::failed);
+  for (const char* name : {"bcdefghijk23", "bcd"}) {
+    const Session session = find_session(context, name);
+    EXPECT_EQ(session.record.request.name, "web") << name;
+    EXPECT_EQ(session.state, State::running);
+    EXPECT_FALSE(session.recorded);
+  }
+  const Error error = refusal("bc");
+  EXPECT_EQ(error.code(), ErrorCode::conflict);
+  EXPECT_THAT(error.reason(), AllOf(HasSubstr("bcdefghijk23 (web)"), HasSubstr("bcxefghijk23 (api)")));
+  EXPECT_EQ(refusal("cdefghijk234").code(), ErrorCode::not_found) << "its unit does not live";
 }
 
 TEST_F(FindSession, DoesNotTakeAUnitThatIsGoingDownForALiveSession) {
