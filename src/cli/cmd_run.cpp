@@ -320,7 +320,7 @@ int cmd_run(Invocation& invocation) {
     if (!foreground || error.code() == ErrorCode::command_not_found ||
         error.code() == ErrorCode::command_not_executable)
       throw;
-    print_error(error, invocation.globals().json);
+    print_error(error, invocation.take_warnings(), invocation.globals().json);
     return code == static_cast<int>(ErrorCode::usage) ? code : 125;
   }
 }

@@ -95,10 +95,13 @@ Context& Invocation::context() {
   return parts_->context;
 }
 
-void Invocation::warn_of_troubles() {
-  if (!parts_) return;
-  for (const RegistryTrouble& trouble : parts_->registry.troubles())
-    print_warning("cannot use '" + trouble.path + "': " + trouble.reason);
+std::vector<std::string> Invocation::take_warnings() {
+  std::vector<std::string> warnings;
+  if (!parts_) return warnings;
+  const std::vector<RegistryTrouble>& troubles = parts_->registry.troubles();
+  for (; taken_warnings_ < troubles.size(); ++taken_warnings_)
+    warnings.push_back("cannot use '" + troubles[taken_warnings_].path + "': " + troubles[taken_warnings_].reason);
+  return warnings;
 }
 
 std::string libexec_dir() { return AGENTCTL_LIBEXEC_DIR; }

@@ -32,8 +32,8 @@ class Invocation {
   ManagerScope scope() const;
   Context& context();
 
-  /// Says on stderr what of the registry could not be used.
-  void warn_of_troubles();
+  /// What of the registry could not be used, a sentence each; each is given once.
+  std::vector<std::string> take_warnings();
 
  private:
   struct Parts;
@@ -41,6 +41,7 @@ class Invocation {
   std::vector<std::string> arguments_;
   GlobalOptions globals_;
   std::unique_ptr<Parts> parts_;
+  std::size_t taken_warnings_ = 0;
 };
 
 /// Where the session host and the recorder are: fixed when agentctl was built.

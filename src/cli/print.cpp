@@ -60,17 +60,22 @@ void print_warning(std::string_view text) {
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 
-void print_error(const Error& error, bool json) {
+void print_error(const Error& error, const std::vector<std::string>& warnings, bool json) {
   if (json) {
-    const boost::json::object fields{{"code", to_string(error.code())},
-                                     {"message", to_valid_utf8(error.what())},
-                                     {"object", to_valid_utf8(error.object())},
-                                     {"reason", to_valid_utf8(error.reason())},
-                                     {"hint", to_valid_utf8(error.hint())}};
+    boost::json::object fields{{"code", to_string(error.code())},
+                               {"message", to_valid_utf8(error.what())},
+                               {"object", to_valid_utf8(error.object())},
+                               {"reason", to_valid_utf8(error.reason())},
+                               {"hint", to_valid_utf8(error.hint())}};
+    for (const std::string& warning : warnings) {
+      if (!fields.contains("warnings")) fields["warnings"].emplace_array();
+      fields["warnings"].get_array().emplace_back(to_valid_utf8(warning));
+    }
     const std::string line = boost::json::serialize(boost::json::object{{"error", fields}}) + "\n";
     std::fwrite(line.data(), 1, line.size(), stderr);
     return;
   }
+  for (const std::string& warning : warnings) print_warning(warning);
   std::fprintf(stderr, "agentctl: %s\n", to_printable(error.what()).c_str());
   if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", to_printable(error.hint()).c_str());
 }

@@ -25,8 +25,8 @@ void print(std::string_view text);
 
 void print_warning(std::string_view text);
 
-/// "agentctl: …" and "hint: …" on stderr, or one JSON object.
-void print_error(const Error& error, bool json);
+/// The warnings, "agentctl: …" and "hint: …" on stderr, or all of it as one JSON object.
+void print_error(const Error& error, const std::vector<std::string>& warnings, bool json);
 
 /// Columns of the terminal that stdout is; nothing when it is none.
 std::optional<std::size_t> terminal_width();

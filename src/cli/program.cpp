@@ -97,7 +97,6 @@ int run_verb(std::vector<std::string> words, GlobalOptions& globals, std::option
   try {
     const int status = run(invocation);
     globals = invocation.globals();
-    invocation.warn_of_troubles();
     return status;
   } catch (...) {
     globals = invocation.globals();
@@ -112,21 +111,28 @@ bool wants_json(const std::vector<std::string>& words) {
   return std::find(words.begin(), end, "--json") != end;
 }
 
+// What could not be read may be the reason why something was not found.
+std::vector<std::string> warnings(std::optional<Invocation>& invocation) {
+  return invocation ? invocation->take_warnings() : std::vector<std::string>{};
+}
+
 }  // namespace
 
 int run_program(std::vector<std::string> arguments, std::optional<Invocation>& kept) {
   GlobalOptions globals;
   const bool json = wants_json(arguments);
   try {
-    return run_verb(std::move(arguments), globals, kept);
+    const int status = run_verb(std::move(arguments), globals, kept);
+    for (const std::string& warning : warnings(kept)) print_warning(warning);
+    return status;
   } catch (const HelpShown&) {
     return 0;
   } catch (const Error& error) {
-    print_error(error, globals.json || (json && error.code() == ErrorCode::usage));
+    print_error(error, warnings(kept), globals.json || (json && error.code() == ErrorCode::usage));
     return static_cast<int>(error.code());
   } catch (const std::exception& error) {
     print_error(Error({.code = ErrorCode::failed, .context = error.what(), .object = {}, .reason = {}, .hint = {}}),
-                globals.json);
+                warnings(kept), globals.json);
     return 1;
   }
 }

@@ -27,10 +27,10 @@ Error sample_error() {
                 .hint = "agentctl status web"});
 }
 
-std::string printed_error(const Error& error, bool json) {
+std::string printed_error(const Error& error, bool json, const std::vector<std::string>& warnings = {}) {
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  print_error(error, json);
+  print_error(error, warnings, json);
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "") << "nothing on stdout on failure";
   return testing::internal::GetCapturedStderr();
 }
@@ -47,6 +47,16 @@ TEST(PrintError, IsOneObjectForPrograms) {
   EXPECT_EQ(printed_error(sample_error(), true),
             R"({"error":{"code":"conflict","message":"cannot start session 'web': a session of that name lives",)"
             R"("object":"web","reason":"a session of that name lives","hint":"agentctl status web"}})"
+            "\n");
+}
+
+TEST(PrintError, TellsWhatMayBeTheReasonFirstAndInTheObject) {
+  const Error error({.code = ErrorCode::not_found, .context = "no", .object = {}, .reason = {}, .hint = {}});
+  EXPECT_EQ(printed_error(error, false, {"cannot use 'a'", "nor 'b'"}),
+            "agentctl: warning: cannot use 'a'\nagentctl: warning: nor 'b'\nagentctl: no\n");
+  EXPECT_EQ(printed_error(error, true, {"cannot use 'a'", "nor 'b'"}),
+            R"({"error":{"code":"not-found","message":"no","object":"","reason":"","hint":"",)"
+            R"("warnings":["cannot use 'a'","nor 'b'"]}})"
             "\n");
 }
 

@@ -142,11 +142,28 @@ TEST_F(StatusTest, WhatIsNotThereIsNotFound) {
 
 TEST_F(StatusTest, ALiveUnitWhoseRecordIsLostIsShownFromTheUnit) {
   systemd.set_unit({.name = "agentctl-web.service", .description = "agentctl session abcdefghijkl: npm"});
+  for (const char* name : {"web", "abcdefghijkl", "abc"})
+    EXPECT_THAT(agentctl({"status", name}),
+                ended_with(0,
+                           StartsWith("web (abcdefghijkl)  running, its record was lost; shown from the unit\n"
+                                      "  unit       agentctl-web.service (your user manager)\n"),
+                           ""));
+}
+
+TEST_F(StatusTest, ARecordThatCannotBeUsedIsNamedAlsoWhereTheSessionIsNotFound) {
+  make_directories(path("state/agentctl/ended"));
+  const std::string file = path("state/agentctl/ended/web.abcdefghijkl.json");
+  put_file(file, "{");
+  const std::string trouble = "cannot use '" + file + "': ";
   EXPECT_THAT(agentctl({"status", "web"}),
-              ended_with(0,
-                         StartsWith("web (abcdefghijkl)  running, its record was lost; shown from the unit\n"
-                                    "  unit       agentctl-web.service (your user manager)\n"),
-                         ""));
+              ended_with(3, "",
+                         AllOf(StartsWith("agentctl: warning: " + trouble),
+                               testing::EndsWith(error_text("no such session 'web'", "agentctl list -a")))));
+  const Outcome outcome = agentctl({"--json", "status", "web"});
+  const auto error = boost::json::parse(outcome.err).at("error");
+  EXPECT_EQ(error.at("code").as_string(), "not-found");
+  ASSERT_EQ(error.at("warnings").as_array().size(), 1u);
+  EXPECT_TRUE(error.at("warnings").at(0).as_string().starts_with(trouble)) << outcome.err;
 }
 
 TEST_F(StatusTest, LostLinesAreTold) {

@@ -178,6 +178,8 @@ def assert_told_and_else_well(agentctl, path):
     assert path in result.err and result.err.startswith("agentctl: warning: "), result
     assert agentctl("doctor").out.count(path) >= 1
     assert agentctl("status", "a").status == 0
+    result = agentctl("status", "x")
+    assert result.status == 3 and ("/ended/" not in path or path in result.err), result
 
 
 def test_garbage_among_the_records(agentctl):
@@ -259,6 +261,10 @@ def test_an_unreadable_registry(user_agentctl):
     try:
         result = user_agentctl("list", "--json")
         assert [session["state"] for session in result.json()] == ["running"] and "Permission denied" in result.err, result
+        result = user_agentctl("status", "b")
+        assert result.status == 3 and "Permission denied" in result.err, result
+        result = user_agentctl("--json", "status", "b")
+        assert "Permission denied" in json.loads(result.err)["error"]["warnings"][0], result
         result = user_agentctl("stop", "a")
         assert not user_agentctl.units(), result
         assert "Permission denied" in result.err
