@@ -42,6 +42,12 @@ std::string command_line_of(pid_t pid) {
   return to_valid_utf8(line);
 }
 
+std::string program_name_of(pid_t pid) {
+  std::string name = read_proc("/proc/" + std::to_string(pid) + "/comm", 64);
+  if (name.ends_with('\n')) name.pop_back();
+  return to_valid_utf8(name);
+}
+
 CommandOutput run_command(const std::vector<std::string>& argv) {
   std::array<int, 2> pipe{};
   if (::pipe2(pipe.data(), O_CLOEXEC) < 0) throw system_error("cannot run", argv.at(0), errno);

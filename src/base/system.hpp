@@ -20,6 +20,10 @@ bool lingers(const std::string& user);
 /// The command line of a process as one string for people, at most 200 bytes; empty when it cannot be read.
 std::string command_line_of(pid_t pid);
 
+/// The name of a process as the kernel has it, 15 bytes of its program's: none of its arguments, which may hold
+/// secrets. Empty when it cannot be read.
+std::string program_name_of(pid_t pid);
+
 struct CommandOutput {
   int status = 0;  ///< as waitpid(2) gives it
   std::string text;

@@ -47,10 +47,11 @@ std::string current_folder() {
   return failed ? "" : path.string();
 }
 
-// Who asks, as it goes into records: the process that ran agentctl, which says more than agentctl itself.
+// Who asks, as it goes into records: the process that ran agentctl, which says more than agentctl itself. Its name
+// only: in "sh -c 'agentctl run -e TOKEN=...'" the command line has what no record may keep.
 Asker own_asker() {
   const pid_t parent = ::getppid();
-  return {.uid = ::getuid(), .user = user_name(::getuid()), .pid = parent, .command = command_line_of(parent)};
+  return {.uid = ::getuid(), .user = user_name(::getuid()), .pid = parent, .command = program_name_of(parent)};
 }
 
 }  // namespace

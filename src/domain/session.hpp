@@ -134,7 +134,7 @@ struct Asker {
   uid_t uid = 0;
   std::string user;
   pid_t pid = 0;
-  std::string command;
+  std::string command;  ///< the name of that process, without arguments
 };
 
 struct StopRequest {

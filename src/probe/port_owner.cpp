@@ -29,9 +29,7 @@ bool is_ours(const ListeningSocket& socket) {
 
 std::string name_of(std::uint64_t inode) {
   for (const pid_t pid : socket_holders(inode)) {
-    std::string name = read_proc("/proc/" + std::to_string(pid) + "/comm", 64);
-    if (name.ends_with('\n')) name.pop_back();
-    return name + " (pid " + std::to_string(pid) + ")";
+    return program_name_of(pid) + " (pid " + std::to_string(pid) + ")";
   }
   return "another user's program";
 }

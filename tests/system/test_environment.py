@@ -114,10 +114,16 @@ def read(path):
         return file.read()
 
 
-def test_no_value_leaks_where_others_can_read_it(agentctl):
+@pytest.mark.parametrize("caller", ["a program", "a shell"])
+def test_no_value_leaks_where_others_can_read_it(agentctl, caller):
     secret = "tr0ub4dor-and-3"
-    session = agentctl.run("secretive", "sleep", "1000", options=["-e", f"TOKEN={secret}"],
-                           env=agentctl.account.environment(MY_KEY=secret + "-of-the-caller"))
+    environment = agentctl.account.environment(MY_KEY=secret + "-of-the-caller")
+    if caller == "a program":
+        agentctl.run("secretive", "sleep", "1000", options=["-e", f"TOKEN={secret}"], env=environment)
+    else:
+        # As the tools of agents call it: who asks is a shell that has all of it on its command line.
+        agentctl.account.shell(f"agentctl run -n secretive -e TOKEN={secret} -- sleep 1000; :", env=environment)
+    session = agentctl.status("secretive")
     flag = [f"--{agentctl.scope}"]
     places = {
         "systemctl show": agentctl.systemctl("show", "--all", session["unit"]).out,
@@ -137,8 +143,10 @@ def test_no_value_leaks_where_others_can_read_it(agentctl):
     assert len(holders) == 1
     assert os.stat(holders[0]).st_mode & 0o777 == 0o600 and os.stat(os.path.dirname(holders[0])).st_mode & 0o777 == 0o700
     assert os.stat(holders[0]).st_uid == agentctl.account.uid
-    agentctl.ok("stop", "secretive")
+    agentctl.account.shell(f"agentctl stop secretive; : {secret}")
     assert not os.path.exists(holders[0]), "it goes with the session"
+    assert agentctl.status("secretive")["stopped_by"]["command"] == "bash"
+    assert secret not in json.dumps(agentctl.record("secretive"))
 
 
 def test_the_umask_of_the_caller_is_kept(agentctl):

@@ -190,7 +190,7 @@ def test_sessions_are_stopped_restarted_extended_and_signalled(server):
     assert server.post("/api/sessions/web/kill", {"signal": "CONT"}).status == 200
     stopped = server.post("/api/sessions/web/stop", {"reason": "wrong branch"}).json()
     assert stopped["state"] == "stopped" and not is_alive(restarted["pid"])
-    assert stopped["stopped_by"]["reason"] == "wrong branch" and "agentctl serve" in stopped["stopped_by"]["command"]
+    assert stopped["stopped_by"]["reason"] == "wrong branch" and stopped["stopped_by"]["command"] == "agentctl"
     refused = server.post("/api/sessions/web/extend", {"by": "1h"})
     assert refused.status == 409 and refused.json()["code"] == "conflict" and "has ended" in refused.json()["error"]
     again = server.post("/api/sessions/web/restart").json()
