@@ -1,6 +1,7 @@
 #include "base/user.hpp"
 
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -32,7 +33,9 @@ std::optional<User> find_user(const std::string& name_or_uid) {
 
 std::string user_runtime_dir() {
   const char* given = ::getenv("XDG_RUNTIME_DIR");
-  return given != nullptr && given[0] == '/' ? given : "/run/user/" + std::to_string(::getuid());
+  struct stat status {};
+  const bool is_own = given != nullptr && given[0] == '/' && ::stat(given, &status) == 0 && status.st_uid == ::getuid();
+  return is_own ? given : "/run/user/" + std::to_string(::getuid());
 }
 
 std::string user_name(uid_t uid) {

@@ -19,7 +19,8 @@ std::optional<User> find_user(uid_t uid);
 /// By name, or by number written in decimal digits.
 std::optional<User> find_user(const std::string& name_or_uid);
 
-/// The user's XDG_RUNTIME_DIR; /run/user/UID where the variable is not set (sudo, cron, agents' cleaned environments).
+/// The user's XDG_RUNTIME_DIR; /run/user/UID where the variable is not set (sudo, cron, agents' cleaned environments),
+/// or is still another user's (su, sudo -E).
 std::string user_runtime_dir();
 
 /// The name, or the number when it has none.

@@ -4,9 +4,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <optional>
+#include <string>
+
 #include "base/unix_socket.hpp"
 #include "base/user.hpp"
 #include "support/child_process.hpp"
+#include "support/temporary_folder.hpp"
 #include "support/thrown_error.hpp"
 
 namespace agentctl {
@@ -52,6 +57,66 @@ TEST(CommandLineOf, IsEmptyForAProcessThatIsGone) {
   const pid_t pid = child.pid();
   child.wait();
   EXPECT_EQ(command_line_of(pid), "");
+}
+
+TEST(ProgramNameOf, HasNoneOfTheArguments) {
+  ChildProcess child([](const ChildProcess::Ready& ready) {
+    ready();
+    ::execl("/bin/sh", "sh", "-c", "read x; : s3cret", nullptr);
+    return 1;
+  });
+  ASSERT_TRUE(child.await_ready());
+  EXPECT_EQ(program_name_of(::getpid()), "base_test");
+  EXPECT_EQ(program_name_of(child.pid()).find("s3cret"), std::string::npos);
+}
+
+TEST(ProgramNameOf, IsEmptyForAProcessThatIsGone) {
+  ChildProcess child([](const ChildProcess::Ready&) { return 0; });
+  const pid_t pid = child.pid();
+  child.wait();
+  EXPECT_EQ(program_name_of(pid), "");
+}
+
+/// What a login, sudo or su has left in the variable.
+class UserRuntimeDir : public testing::Test {
+ protected:
+  UserRuntimeDir() {
+    if (const char* value = ::getenv("XDG_RUNTIME_DIR")) before_ = value;
+  }
+  ~UserRuntimeDir() override {
+    before_ ? ::setenv("XDG_RUNTIME_DIR", before_->c_str(), 1) : ::unsetenv("XDG_RUNTIME_DIR");
+  }
+  std::string with(const std::string& value) {
+    ::setenv("XDG_RUNTIME_DIR", value.c_str(), 1);
+    return user_runtime_dir();
+  }
+  const std::string usual_ = "/run/user/" + std::to_string(::getuid());
+
+ private:
+  std::optional<std::string> before_;
+};
+
+TEST_F(UserRuntimeDir, IsWhatTheVariableSays) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(with(folder.path()), folder.path());
+}
+
+TEST_F(UserRuntimeDir, IsTheUsualOneWhereTheVariableSaysNothingUseful) {
+  const TemporaryFolder folder;
+  for (const std::string& value : {std::string(), std::string("relative"), folder / "missing"})
+    EXPECT_EQ(with(value), usual_) << value;
+  ::unsetenv("XDG_RUNTIME_DIR");
+  EXPECT_EQ(user_runtime_dir(), usual_);
+}
+
+TEST_F(UserRuntimeDir, IsNeverAnotherUsers) {
+  const TemporaryFolder folder;
+  std::string strangers = "/";
+  if (::getuid() == 0) {
+    strangers = folder.path();
+    ASSERT_EQ(::chown(strangers.c_str(), 4711, static_cast<gid_t>(-1)), 0);
+  }
+  EXPECT_EQ(with(strangers), usual_);
 }
 
 TEST(RunCommand, GivesOutputAndStatus) {

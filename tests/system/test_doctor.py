@@ -31,8 +31,8 @@ def test_it_changes_nothing(agentctl):
     assert not agentctl.records() and not agentctl.units()
 
 
-def test_no_user_manager(user_agentctl):
-    env = user_agentctl.account.environment(XDG_RUNTIME_DIR="/nonexistent", DBUS_SESSION_BUS_ADDRESS=None)
+def test_no_user_manager(user_agentctl, folder):
+    env = user_agentctl.account.environment(XDG_RUNTIME_DIR=folder, DBUS_SESSION_BUS_ADDRESS=None)
     result = user_agentctl("doctor", "--json", env=env)
     assert result.status == 1
     (finding,) = [finding for finding in result.json() if finding["topic"] == "user manager"]

@@ -53,8 +53,23 @@ def test_from_wherever_a_user_calls(user_agentctl, how):
     assert user_agentctl.records("ended"), "the same registry as from a login"
 
 
-def test_a_user_without_a_manager_is_told_how_to_get_one(user_agentctl):
-    environment = user_agentctl.account.environment(XDG_RUNTIME_DIR="/run/user/4999")
+@pytest.mark.parametrize("how", [["su", "tester", "--shell=/bin/sh", "--session-command", 'exec "$0" "$@"', "--"],
+                                 ["setpriv", "--reuid=tester", "--regid=tester", "--init-groups"]], ids=["su", "setpriv"])
+def test_the_runtime_folder_of_who_became_that_user_is_not_used(user_agentctl, other_agentctl, how):
+    """As after `su USER` and `sudo -E`, which leave the variables of the login before."""
+    environment = other_agentctl.account.environment(HOME="/home/tester")
+
+    def call(*arguments):
+        return subprocess.run([*how, "agentctl", *arguments], env=environment, cwd="/", capture_output=True, text=True, check=False)
+
+    result = call("run", "-n", "a", "--", "sleep", "1000")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "a\n", ""), result
+    assert user_agentctl.status("a")["state"] == "running" and other_agentctl.names() == []
+    assert call("stop", "a").stdout == "a: stopped, 2 processes, 0 left\n"
+
+
+def test_a_user_without_a_manager_is_told_how_to_get_one(user_agentctl, folder):
+    environment = user_agentctl.account.environment(XDG_RUNTIME_DIR=folder)
     result = user_agentctl("run", "--", "true", env=environment)
     assert result.status == 6
     assert "cannot reach your systemd user manager" in result.err
