@@ -173,8 +173,20 @@ FileLock FileLock::acquire(const std::string& path) {
 std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
   Fd fd(retry_open(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   if (!fd) throw system_error("cannot lock", path, errno);
-  if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return FileLock(std::move(fd));
-  if (errno == EWOULDBLOCK) return std::nullopt;
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
+    if (errno != EWOULDBLOCK) throw system_error("cannot lock", path, errno);
+    // Who only asks is in the way for a moment.
+    if (is_held(path)) return std::nullopt;
+  }
+  return FileLock(std::move(fd));
+}
+
+bool FileLock::is_held(const std::string& path) {
+  const Fd fd(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return false;
+  // A shared one, or two who ask at once would each take the other for the holder.
+  if (fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return false;
+  if (fd && errno == EWOULDBLOCK) return true;
   throw system_error("cannot lock", path, errno);
 }
 

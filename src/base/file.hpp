@@ -58,6 +58,8 @@ class FileLock {
   static FileLock acquire(const std::string& path);
   /// Nothing when somebody else holds it.
   static std::optional<FileLock> try_acquire(const std::string& path);
+  /// Whether somebody holds it; others who ask at the same moment do not.
+  static bool is_held(const std::string& path);
 
  private:
   explicit FileLock(Fd fd) : fd_(std::move(fd)) {}

@@ -110,15 +110,7 @@ std::optional<HealthReport> RuntimeFolders::health(const std::string& id) const 
 bool RuntimeFolders::exists(const std::string& id) const { return ::access(folder(id).c_str(), F_OK) == 0; }
 
 bool RuntimeFolders::starter_alive(const std::string& id) const {
-  const std::string path = folder(id) + "/" + lock_file;
-  const auto is_there = [&] { return ::access(path.c_str(), F_OK) == 0; };
-  try {
-    return is_there() && !FileLock::try_acquire(path);
-  } catch (const Error&) {
-    // The session ended, and its folder went, between the look and the lock.
-    if (!is_there()) return false;
-    throw;
-  }
+  return FileLock::is_held(folder(id) + "/" + lock_file);
 }
 
 bool RuntimeFolders::is_abandoned(const std::string& id) const {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -224,6 +225,20 @@ TEST(RemoveDirectory, RemovesEveryFileThoughAFolderIsInTheWay) {
   for (const char* name : {"a", "b", "x", "y"}) put_file((folder / "d/") + name, "secret");
   EXPECT_EQ(thrown_by([&] { remove_directory(folder / "d"); }).reason(), "Directory not empty");
   EXPECT_THAT(list_directory(folder / "d"), UnorderedElementsAre("inside"));
+}
+
+TEST(FileLock, IsNotTakenByWhoOnlyAsks) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "lock";
+  EXPECT_FALSE(FileLock::is_held(path));
+  EXPECT_FALSE(exists(path));
+  auto held = FileLock::try_acquire(path);
+  EXPECT_TRUE(FileLock::is_held(path));
+  held.reset();
+  // What another one does who asks at the same moment, and nothing else.
+  const Fd other(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(::flock(other.get(), LOCK_SH), 0);
+  EXPECT_FALSE(FileLock::is_held(path));
 }
 
 TEST(FileLock, IsHeldByOneOnly) {

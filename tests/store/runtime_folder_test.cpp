@@ -95,6 +95,20 @@ TEST_F(RuntimeFoldersTest, KnowThatTheStarterLives) {
   EXPECT_FALSE(folders.starter_alive(sample_id('c')));
 }
 
+TEST_F(RuntimeFoldersTest, TakeNobodyWhoAsksForTheStarter) {
+  { const HeldLaunch held = folders.create(launch, std::nullopt); }
+  ChildProcess other([&](const ChildProcess::Ready& ready) {
+    ready();
+    for (;;) folders.starter_alive(id);
+    return 0;
+  });
+  ASSERT_TRUE(other.await_ready());
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_FALSE(folders.starter_alive(id)) << i;
+    ASSERT_TRUE(folders.take_over(id).has_value()) << i;
+  }
+}
+
 TEST_F(RuntimeFoldersTest, KnowThatTheStarterWasKilled) {
   ChildProcess starter([&](const ChildProcess::Ready& ready) {
     const HeldLaunch held = folders.create(launch, std::nullopt);
