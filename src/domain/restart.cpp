@@ -72,7 +72,9 @@ AfterEnd after_end(const Record& record, const EndEvidence& evidence, const End&
     after.reason = end.reason + ", which is never restarted";
     return after;
   }
-  const bool early = *end.ended_at - *evidence.note->started_at < rules.early;
+  // Not until the end of what it left behind, which may take as long as the stop timeout.
+  const TimePoint exited_at = evidence.note->exited_at.value_or(*end.ended_at);
+  const bool early = exited_at - *evidence.note->started_at < rules.early;
   after.early_ends = early ? record.early_ends + 1 : 0;
   if (after.early_ends >= rules.limit) {
     after.step = AfterEnd::Step::park;

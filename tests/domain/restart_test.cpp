@@ -151,6 +151,14 @@ TEST(AfterEnd, BeginsAnewAfterALongRun) {
   EXPECT_EQ(after.retry_at, attempt.evidence.at + seconds(2));
 }
 
+TEST(AfterEnd, WhatTheCommandLeftBehindMakesNoEarlyEndALongRun) {
+  Attempt attempt(RestartPolicy::on_failure, 3, 20);
+  EXPECT_EQ(attempt.after().early_ends, 0);
+  attempt.evidence.note->exited_at = sample_time(2);
+  EXPECT_EQ(attempt.after().early_ends, 1);
+  EXPECT_EQ(attempt.after().retry_at, attempt.evidence.at + seconds(2)) << "the delay begins when it is all over";
+}
+
 TEST(AfterEnd, ParksOnACodeThatIsNeverRestarted) {
   Attempt attempt(RestartPolicy::always, 9);
   attempt.record.request.restart.never_on = {9};
