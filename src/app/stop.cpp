@@ -45,8 +45,8 @@ void lengthen_grace(Context& context, const Session& session, const StopOptions&
     client->set_stop_timeout(*options.timeout);
 }
 
-// Waits until none of their units is left; false at the deadline. A record's end is no sign of that: systemd runs the
-// recorder when the command has ended, and what the command left behind has until the stop timeout from then on.
+// Waits until none of their units is left; false at the deadline. A record's end is no sign of that: its recorder still
+// starts what follows, and reads what is to be removed.
 bool await_gone(Context& context, const std::vector<Session>& live, microseconds timeout, const Tick& tick) {
   std::vector<Session> left = live;
   std::vector<std::string> units;
@@ -70,12 +70,27 @@ bool await_gone(Context& context, const std::vector<Session>& live, microseconds
   return true;
 }
 
+enum class Kill { host, everything };
+
+void kill_what_lives(Context& context, const std::vector<Session>& sessions, Kill what) {
+  for (const Session& session : sessions) {
+    const Record& record = session.record;
+    if (!inspect_unit(context, record)) continue;
+    if (what == Kill::everything || record.request.kind == SessionKind::scope) {
+      context.engine.kill(record.unit, SIGKILL);
+    } else {
+      context.engine.kill_host(record.unit);
+    }
+  }
+}
+
 std::vector<Session> await_stops(Context& context, const std::vector<Session>& live, const StopOptions& options) {
   microseconds grace{0};
   for (const Session& session : live) grace = std::max(grace, session.record.request.stop_timeout);
   if (options.timeout && *options.timeout < grace && !await_gone(context, live, *options.timeout, options.tick)) {
-    for (const Session& session : live)
-      if (inspect_unit(context, session.record)) context.engine.kill(session.record.unit, SIGKILL);
+    kill_what_lives(context, live, Kill::host);
+    // A recorder that came with an earlier stop gives what is left as long as that one did.
+    if (!await_gone(context, live, margin, options.tick)) kill_what_lives(context, live, Kill::everything);
   }
   const microseconds longest = std::max(grace, options.timeout.value_or(grace));
   await_gone(context, live, longest < forever - margin ? longest + margin : forever, options.tick);
@@ -137,7 +152,7 @@ Session start_again(Context& context, const Session& session, const std::vector<
 
 std::vector<StopOutcome> end_sessions(Context& context, const std::vector<Session>& sessions,
                                       const StopOptions& options) {
-  const StopRequest request{.by = context.asker, .reason = options.reason, .at = now()};
+  const StopRequest request{.by = context.asker, .reason = options.reason, .at = now(), .timeout = options.timeout};
   std::vector<StopOutcome> outcomes;
   std::vector<Session> live;
   std::vector<std::string> units;

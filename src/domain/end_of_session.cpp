@@ -1,5 +1,6 @@
 #include "domain/end_of_session.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 
@@ -175,6 +176,15 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
   }
   end.ended_at = note && note->exited_at ? *note->exited_at : at;
   return end;
+}
+
+microseconds grace_left(const Record& record, const std::optional<HostNote>& note, TimePoint at) {
+  constexpr microseconds none{0};
+  const microseconds own = record.request.stop_timeout;
+  const microseconds grace = record.stop ? record.stop->timeout.value_or(own) : own;
+  // Without the host's word the SIGTERM may have come just now.
+  if (!note || !note->terminated_at || grace == forever) return grace;
+  return std::max(none, grace - std::max(none, at - *note->terminated_at));
 }
 
 std::optional<TimePoint> expiry(const Record& record, const std::optional<TimePoint>& started_at) {

@@ -37,6 +37,9 @@ End decide_end(const Record& record, const EndEvidence& evidence);
 /// The end of a session whose unit is gone and whose recorder left nothing. `boot_id` is the running kernel's.
 End decide_lost(const Record& record, const std::optional<HostNote>& note, const std::string& boot_id, TimePoint at);
 
+/// What is left, when the host has ended, of the time that the session's other processes have until SIGKILL.
+microseconds grace_left(const Record& record, const std::optional<HostNote>& note, TimePoint at);
+
 /// When the time limit ends the session; nothing without a limit. `started_at` may be unknown yet.
 std::optional<TimePoint> expiry(const Record& record, const std::optional<TimePoint>& started_at);
 

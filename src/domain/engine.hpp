@@ -115,6 +115,10 @@ class Engine {
   /// Sends a signal to every process of the unit.
   virtual void kill(const std::string& unit, int signal) = 0;
 
+  /// SIGKILL to the session host of a service; its recorder ends the rest, and would itself be hit by kill(). Nothing
+  /// happens when it has ended.
+  virtual void kill_host(const std::string& unit) = 0;
+
   /// Makes a moved time limit, counted from the unit's start, outlive a reload of the manager.
   virtual void persist_time_limit(const std::string& unit, microseconds since_start) = 0;
   virtual void forget_time_limit(const std::string& unit) = 0;

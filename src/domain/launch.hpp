@@ -56,6 +56,10 @@ struct AttemptPlan {
 std::string to_json(const AttemptPlan& plan);
 AttemptPlan parse_attempt_plan(std::string_view text);
 
+/// No unit's TimeoutStopSec= is shorter: it is also the time in which the recorder must have asked for more. The host
+/// itself kills the command of a session that has less.
+inline constexpr std::chrono::seconds least_unit_stop_timeout{2};
+
 /// The files in a session's runtime folder.
 inline constexpr const char* launch_file = "launch.json";
 inline constexpr const char* host_note_file = "host.json";

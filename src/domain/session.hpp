@@ -141,6 +141,7 @@ struct StopRequest {
   Asker by;
   std::string reason;
   TimePoint at{};
+  std::optional<microseconds> timeout{};  ///< from SIGTERM to SIGKILL; none: the session's own
 };
 
 struct Exit {

@@ -291,14 +291,17 @@ json::object stop_object(const StopRequest& stop) {
   object["by"] = asker_object(stop.by);
   put(object, "reason", stop.reason);
   object["at"] = usec_of(stop.at);
+  if (stop.timeout) object["timeout_usec"] = stop.timeout->count();
   return object;
 }
 
 StopRequest parse_stop(const json::object& object) {
   const Fields fields(object);
-  return {.by = parse_asker(fields.required_object("by")),
-          .reason = fields.text("reason"),
-          .at = fields.time("at").value_or(TimePoint{})};
+  StopRequest stop{.by = parse_asker(fields.required_object("by")),
+                   .reason = fields.text("reason"),
+                   .at = fields.time("at").value_or(TimePoint{})};
+  if (const auto timeout = fields.number("timeout_usec", 0, INT64_MAX)) stop.timeout = microseconds(*timeout);
+  return stop;
 }
 
 json::object record_object(const Record& record) {

@@ -334,6 +334,7 @@ void SessionHost::note_stop_request() {
   health_.end();
   save_note();
   expect_kill(unit_stop_timeout_);
+  if (unit_stop_timeout_ < least_unit_stop_timeout) command_kill_due_ = steady_clock::now() + unit_stop_timeout_;
   if (stop_timeout_.count() > 0) set_stop_timeout(stop_timeout_);
 }
 
@@ -365,6 +366,7 @@ void SessionHost::set_stop_timeout(microseconds span) {
   stop_timeout_ = span;
   if (!note_.terminated_at || is_child_ || span.count() == 0) return;
   notifier_.extend_timeout(span);
+  if (command_kill_due_) command_kill_due_ = steady_clock::now() + std::min<microseconds>(span, std::chrono::hours(24));
   expect_kill(std::max(span, unit_stop_timeout_));
 }
 
@@ -394,14 +396,13 @@ void SessionHost::note_exit(int status) {
 }
 
 // Processes that the command left behind still hold the pipes. The unit ends with the command, so we do too, and
-// systemd terminates them; what they say until then is carried by a child, which systemd kills last of all together
-// with them.
+// they are terminated; what they say until then is carried by a child, which is killed last of all together with them.
 void SessionHost::leave_leftovers_to_child() {
   const pid_t child = ::fork();
   if (child == 0) {
     is_child_ = true;
     journal_.continue_in_child();
-    expect_kill(unit_stop_timeout_);
+    if (!note_.terminated_at) expect_kill(unit_stop_timeout_);
     return;
   }
   carrier_.forget();

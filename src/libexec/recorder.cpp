@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -7,11 +8,13 @@
 #include "base/control_group.hpp"
 #include "base/error.hpp"
 #include "base/file.hpp"
+#include "base/leftovers.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
 #include "domain/restart.hpp"
+#include "host/notifier.hpp"
 #include "store/registry.hpp"
 #include "store/runtime_folder.hpp"
 
@@ -25,6 +28,9 @@ std::string variable(const char* name) {
   const char* value = ::getenv(name);
   return value != nullptr ? value : "";
 }
+
+// What recording and starting what follows may take, when many others do so, too.
+constexpr std::chrono::minutes own_time{5};
 
 struct Place {
   RuntimeFolders runtime;
@@ -85,6 +91,31 @@ ManagerJob job_of(const std::string& unit, ManagerScope scope) {
     if (says("restart")) job = ManagerJob::restart;
   }
   return job;
+}
+
+// Without us and what we run: systemd has put us beside them, into .control.
+std::vector<pid_t> leftovers_in(const std::string& group) {
+  std::vector<pid_t> pids = read_processes(group);
+  const std::vector<pid_t> own = read_processes(group + "/.control");
+  std::erase_if(pids,
+                [&](pid_t pid) { return pid == ::getpid() || std::find(own.begin(), own.end(), pid) != own.end(); });
+  return pids;
+}
+
+// What is told here frees slots, names and ports, so nothing of the session may live. On a stop systemd runs us as soon
+// as the host is dead, whatever else is in the unit (SERVICE_STOP_SIGTERM in its service.c), and would give that
+// another stop timeout after us.
+void await_leftovers(const Record& record, const Place& place, const Notifier& manager) {
+  const std::string group = own_unit_group();
+  // Only what is systemd's to kill: somebody may run this by hand.
+  if (!group.ends_with("/" + record.unit) || leftovers_in(group).empty()) return;
+  constexpr std::chrono::seconds unkillable_limit{5};
+  constexpr std::chrono::hours for_ever{24 * 365 * 10};
+  const microseconds grace = std::min<microseconds>(grace_left(record, place.runtime.note(place.id), now()), for_ever);
+  manager.extend_timeout(grace + own_time);
+  const Monotonic kill_at = std::chrono::steady_clock::now() + grace;
+  if (!end_leftovers([&] { return leftovers_in(group); }, kill_at, kill_at + unkillable_limit))
+    std::fprintf(stderr, "agentctl recorder: SIGKILL has not ended all of %s\n", record.unit.c_str());
 }
 
 EndEvidence gather(const Record& record, const Place& place) {
@@ -150,6 +181,9 @@ bool is_queued_for_later(Registry& registry, const Record& record, const End& en
 }
 
 int record_end(const std::string& folder, const std::string& self) {
+  // First: until then systemd gives us no more time than the session has from SIGTERM to SIGKILL.
+  const Notifier manager(variable("NOTIFY_SOCKET"));
+  manager.extend_timeout(own_time);
   const Place place = parse_place(folder);
   const auto launch = readable_launch(place);
   Registry registry(registry_of(place, launch));
@@ -161,6 +195,7 @@ int record_end(const std::string& folder, const std::string& self) {
   }
   // Its start was given up on and it waits for another one: this unit has run nothing.
   if (record->queued != Queued::no) return 0;
+  await_leftovers(*record, place, manager);
   const EndEvidence evidence = gather(*record, place);
   End end = decide_end(*record, evidence);
   const ControlGroupUsage usage = read_usage(own_unit_group());

@@ -17,9 +17,10 @@ struct Row {
   const char* hint;
 };
 
-constexpr std::array<Row, 14> rows{{
+constexpr std::array<Row, 15> rows{{
     {"org.freedesktop.systemd1.UnitExists", ErrorCode::conflict, "a session of that name lives", "agentctl list"},
     {"org.freedesktop.systemd1.NoSuchUnit", ErrorCode::not_found, "systemd has no such unit", "agentctl list -a"},
+    {"org.freedesktop.systemd1.NoSuchProcess", ErrorCode::not_found, "", ""},
     {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, "", ""},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -277,14 +278,24 @@ void SystemdEngine::stop(const std::vector<std::string>& units) {
   }
 }
 
-void SystemdEngine::kill(const std::string& unit, int signal) {
+void SystemdEngine::kill(const std::string& unit, int signal) { kill_unit(unit, "all", signal); }
+
+void SystemdEngine::kill_host(const std::string& unit) {
+  try {
+    kill_unit(unit, "main", SIGKILL);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+  }
+}
+
+void SystemdEngine::kill_unit(const std::string& unit, const std::string& who, int signal) {
   on_bus("cannot signal", unit, [&] {
     connection()
         .bus()
         .manager()
         .callMethod("KillUnit")
         .onInterface(manager_interface)
-        .withArguments(unit, std::string("all"), static_cast<std::int32_t>(signal));
+        .withArguments(unit, who, static_cast<std::int32_t>(signal));
   });
 }
 

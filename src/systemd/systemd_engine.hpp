@@ -25,6 +25,7 @@ class SystemdEngine : public Engine {
   void stop(const std::vector<std::string>& units) override;
   StartResult restart(const std::string& unit) override;
   void kill(const std::string& unit, int signal) override;
+  void kill_host(const std::string& unit) override;
 
   /// EXTEND_TIMEOUT_USEC= moves the limit at once but is forgotten by daemon-reload, which computes it anew from
   /// RuntimeMaxSec= (found in 252: service_coldplug_timeout()). So the new limit is also written as a drop-in beside
@@ -47,6 +48,7 @@ class SystemdEngine : public Engine {
   Connection& connection();
   void forget_old_time_limit(const std::string& unit);
   void request(const std::string& unit, const std::vector<UnitProperty>& properties);
+  void kill_unit(const std::string& unit, const std::string& who, int signal);
 
   ManagerScope scope_;
   std::string runtime_dir_;

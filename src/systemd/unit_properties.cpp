@@ -1,6 +1,9 @@
 #include "systemd/unit_properties.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
+#include "domain/launch.hpp"
 
 namespace agentctl {
 namespace {
@@ -31,7 +34,8 @@ void add_service(std::vector<UnitProperty>& properties, const UnitSpec& spec, Ma
   // changes.
   properties.push_back({"DelegateControllers", std::vector<std::string>{}});
   properties.push_back({"Type", std::string("notify")});
-  properties.push_back({"NotifyAccess", std::string("main")});
+  // The main process, and the recorder, which asks for the time that it needs.
+  properties.push_back({"NotifyAccess", std::string("exec")});
   // The session host speaks to journald itself: its streams would only cost journald one of its 4,096.
   properties.push_back({"StandardInput", std::string("null")});
   properties.push_back({"StandardOutput", std::string("null")});
@@ -104,6 +108,13 @@ struct ToText {
   std::string operator()(const ExecLine& line) const { return quote_for_shell(line.argv); }
 };
 
+// A unit's file takes 0 for infinity, when the manager reads it again.
+microseconds unit_stop_timeout(const UnitSpec& spec) {
+  const microseconds least =
+      spec.kind == SessionKind::service ? least_unit_stop_timeout : microseconds(std::chrono::milliseconds(1));
+  return std::max(spec.stop_timeout, least);
+}
+
 }  // namespace
 
 std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope scope) {
@@ -112,7 +123,7 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
       {"Slice", spec.slice},
       // Ended units are unloaded at once: what is worth keeping is in the record, and the name is free again.
       {"CollectMode", std::string("inactive-or-failed")},
-      {"TimeoutStopUSec", to_usec(spec.stop_timeout)},
+      {"TimeoutStopUSec", to_usec(unit_stop_timeout(spec))},
   };
   if (spec.ttl && *spec.ttl != forever) properties.push_back({"RuntimeMaxUSec", to_usec(*spec.ttl)});
   if (spec.kind == SessionKind::service) {

@@ -155,7 +155,7 @@ TEST_F(StopSessions, KillsWhatIsLeftAfterAShorterTimeThanItsOwn) {
   StopOptions options;
   options.timeout = microseconds(0);
   EXPECT_EQ(stop({"web"}, options)[0].session.state, State::stopped);
-  EXPECT_EQ(engine.count("kill agentctl-web.service 9"), 1U);
+  EXPECT_EQ(engine.count("kill-host agentctl-web.service"), 1U);
 }
 
 TEST_F(StopSessions, KillsOnlyThoseThatAreLeft) {
@@ -168,8 +168,8 @@ TEST_F(StopSessions, KillsOnlyThoseThatAreLeft) {
   StopOptions options;
   options.timeout = microseconds(0);
   stop({"polite", "stubborn"}, options);
-  EXPECT_EQ(engine.count("kill "), 1U);
-  EXPECT_EQ(engine.count("kill agentctl-stubborn.service 9"), 1U);
+  EXPECT_EQ(engine.count("kill-host "), 1U);
+  EXPECT_EQ(engine.count("kill-host agentctl-stubborn.service"), 1U);
 }
 
 TEST_F(StopSessions, CountsWhatTheKernelCouldNotKill) {

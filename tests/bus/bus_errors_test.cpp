@@ -20,6 +20,7 @@ constexpr const char* words = "words of the bus";
 const Case cases[] = {
     {"org.freedesktop.systemd1.UnitExists", ErrorCode::conflict, "a session of that name lives", "agentctl list"},
     {"org.freedesktop.systemd1.NoSuchUnit", ErrorCode::not_found, "systemd has no such unit", "agentctl list -a"},
+    {"org.freedesktop.systemd1.NoSuchProcess", ErrorCode::not_found, words, ""},
     {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, words, ""},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},

@@ -36,7 +36,7 @@ TEST_F(StartTest, AUsersServiceIsAskedForWithExactlyTheseArguments) {
       R"(("PermissionsStartOnly" <b true>) )"
       R"(("DelegateControllers" <as []>) )"
       R"(("Type" <s "notify">) )"
-      R"(("NotifyAccess" <s "main">) )"
+      R"(("NotifyAccess" <s "exec">) )"
       R"(("StandardInput" <s "null">) )"
       R"(("StandardOutput" <s "null">) )"
       R"(("StandardError" <s "null">) )"

@@ -49,6 +49,13 @@ TEST_F(StopAndKillTest, KillSendsTheSignalToEveryProcessOfTheUnit) {
   EXPECT_THAT(arguments_of("KillUnit"), ElementsAre(R"(ssi "agentctl-web.service" "all" 1)"));
 }
 
+TEST_F(StopAndKillTest, KillOfAHostLeavesTheRecorderAloneAndIsNothingWhenItHasEnded) {
+  bounded([&] { engine_.kill_host("agentctl-web.service"); });
+  EXPECT_THAT(arguments_of("KillUnit"), ElementsAre(R"(ssi "agentctl-web.service" "main" 9)"));
+  systemd_.on("KillUnit", refuse_with("org.freedesktop.systemd1.NoSuchProcess", "No main process to kill"));
+  bounded([&] { engine_.kill_host("agentctl-web.service"); });
+}
+
 TEST_F(StopAndKillTest, KillOfAMissingUnitIsNotFound) {
   systemd_.on("KillUnit", refuse_with("org.freedesktop.systemd1.NoSuchUnit", "Unit agentctl-web.service not loaded."));
   const Error error = thrown_by([&] { bounded([&] { engine_.kill("agentctl-web.service", SIGKILL); }); });

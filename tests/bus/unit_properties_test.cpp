@@ -37,7 +37,7 @@ Properties of_a_service() {
           {"PermissionsStartOnly", true},
           {"DelegateControllers", std::vector<std::string>{}},
           {"Type", std::string("notify")},
-          {"NotifyAccess", std::string("main")},
+          {"NotifyAccess", std::string("exec")},
           {"StandardInput", std::string("null")},
           {"StandardOutput", std::string("null")},
           {"StandardError", std::string("null")},
@@ -97,6 +97,16 @@ TEST(UnitProperties, AnInfiniteStopTimeoutIsSystemdsOwnInfinity) {
   spec.stop_timeout = forever;
   // USEC_INFINITY is all ones.
   EXPECT_TRUE(unit_properties(spec, ManagerScope::user).at(3) == (UnitProperty{"TimeoutStopUSec", UINT64_MAX}));
+}
+
+TEST(UnitProperties, AStopTimeoutLeavesTheRecorderTheTimeToAskForMore) {
+  UnitSpec spec = service();
+  spec.stop_timeout = 0s;
+  EXPECT_TRUE(unit_properties(spec, ManagerScope::user).at(3) ==
+              (UnitProperty{"TimeoutStopUSec", std::uint64_t{2'000'000}}));
+  spec.kind = SessionKind::scope;
+  EXPECT_TRUE(unit_properties(spec, ManagerScope::user).at(3) == (UnitProperty{"TimeoutStopUSec", std::uint64_t{1000}}))
+      << "it has no recorder, and 0 in its file would be infinity";
 }
 
 TEST(UnitProperties, CommandLinesHideTheirDollarsFromSystemd) {

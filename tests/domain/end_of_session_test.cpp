@@ -404,5 +404,35 @@ TEST(EndOfAChecked, SaysWhyItWasEnded) {
   EXPECT_EQ(end.exit.signal, SIGTERM);
 }
 
+TEST(GraceLeft, CountsFromTheManagersSigterm) {
+  using std::chrono::seconds;
+  Record record = sample_record();
+  record.request.stop_timeout = seconds(15);
+  HostNote note;
+  EXPECT_EQ(grace_left(record, std::nullopt, sample_time(100)), seconds(15)) << "nobody says when it came";
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), seconds(15));
+  note.terminated_at = sample_time(90);
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), seconds(5));
+  EXPECT_EQ(grace_left(record, note, sample_time(200)), seconds(0));
+  note.terminated_at = sample_time(1'000'000);
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), seconds(15)) << "the note is the session's own word";
+  record.request.stop_timeout = forever;
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), forever);
+}
+
+TEST(GraceLeft, IsThatOfTheStopWhenItHasOne) {
+  using std::chrono::seconds;
+  Record record = sample_record();
+  record.request.stop_timeout = seconds(15);
+  record.stop = stop_request;
+  HostNote note;
+  note.terminated_at = sample_time(90);
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), seconds(5));
+  record.stop->timeout = seconds(60);
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), seconds(50));
+  record.stop->timeout = seconds(1);
+  EXPECT_EQ(grace_left(record, note, sample_time(100)), seconds(0));
+}
+
 }  // namespace
 }  // namespace agentctl

@@ -62,6 +62,7 @@ Record full_record() {
   record.expires_at = sample_time(5000);
   record.stop =
       StopRequest{.by = {.uid = 1, .user = "bob", .pid = 8, .command = "zsh"}, .reason = "why", .at = sample_time(7)};
+  record.stop->timeout = std::chrono::seconds(60);
   record.restart_by = Asker{.uid = 2, .user = "eve", .pid = 9, .command = "sh"};
   record.end = sample_end(State::failed);
   record.end->exit = {.code = {}, .signal = 11, .result = "core-dump"};
@@ -141,6 +142,7 @@ void expect_same(const Record& a, const Record& b) {
     expect_same(a.stop->by, b.stop->by);
     EXPECT_EQ(a.stop->reason, b.stop->reason);
     EXPECT_EQ(a.stop->at, b.stop->at);
+    EXPECT_EQ(a.stop->timeout, b.stop->timeout);
   }
   ASSERT_EQ(a.restart_by.has_value(), b.restart_by.has_value());
   if (a.restart_by) expect_same(*a.restart_by, *b.restart_by);

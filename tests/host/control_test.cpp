@@ -104,6 +104,18 @@ TEST_F(ControlTest, LengthensAStopThatComesLater) {
   wait_for_end();
 }
 
+TEST_F(ControlTest, LengthensAStopThatTheHostEndsItself) {
+  launch.record.request.stop_timeout = std::chrono::milliseconds(50);
+  start("trap '' TERM; echo up; while :; do sleep 0.01; done");
+  eventually([&] { return !lines().empty(); }, "the trap is set");
+  connect().set_stop_timeout(std::chrono::milliseconds(400));
+  pump();
+  begin_stop();
+  wait_for_end();
+  EXPECT_EQ(note().exit_signal, SIGKILL);
+  EXPECT_GE(note().exited_at.value() - note().terminated_at.value(), std::chrono::milliseconds(390));
+}
+
 TEST_F(ControlTest, LengthensTheStopAndNotTheSigtermBeforeIt) {
   start("trap '' TERM; read x < fifo");
   ::kill(host, SIGTERM);

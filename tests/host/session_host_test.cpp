@@ -188,6 +188,17 @@ TEST_F(SessionHostTest, NotesThatTheManagerStopsItAndGoesOnUntilTheCommandEnds) 
   EXPECT_EQ(note().terminated_at, terminated_at) << "the first one counts";
 }
 
+TEST_F(SessionHostTest, KillsACommandWhoseStopTimeoutIsTooShortForSystemd) {
+  launch.record.request.stop_timeout = std::chrono::milliseconds(200);
+  set_script("trap '' TERM; echo up; while :; do sleep 0.01; done");
+  start_until_ready();
+  eventually([&] { return lines() == Strings{"o:up"}; }, "the trap is set");
+  ::kill(host, SIGTERM);
+  EXPECT_EQ(WTERMSIG(wait_for_end()), SIGKILL);
+  EXPECT_EQ(note().exit_signal, SIGKILL);
+  EXPECT_GE(note().exited_at.value() - note().terminated_at.value(), std::chrono::milliseconds(190));
+}
+
 TEST_F(SessionHostTest, IsNotEndedByAnySignalThatCanBeBlocked) {
   set_script("read x < fifo; exit 4");
   start_until_ready();

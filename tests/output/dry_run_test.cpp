@@ -31,7 +31,7 @@ TEST_F(DryRunTest, ShowsTheUnitAndMakesNothing) {
   PermissionsStartOnly=yes
   DelegateControllers=
   Type=notify
-  NotifyAccess=main
+  NotifyAccess=exec
   StandardInput=null
   StandardOutput=null
   StandardError=null

@@ -1,5 +1,6 @@
 #include "support/fake_engine.hpp"
 
+#include <csignal>
 #include <stdexcept>
 
 #include "domain/naming.hpp"
@@ -129,6 +130,11 @@ StartResult FakeEngine::restart(const std::string& unit) {
 void FakeEngine::kill(const std::string& unit, int signal) {
   calls.push_back("kill " + unit + " " + std::to_string(signal));
   if (on_kill) on_kill(unit, signal);
+}
+
+void FakeEngine::kill_host(const std::string& unit) {
+  calls.push_back("kill-host " + unit);
+  if (on_kill) on_kill(unit, SIGKILL);
 }
 
 void FakeEngine::persist_time_limit(const std::string& unit, microseconds since_start) {

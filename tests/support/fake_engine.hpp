@@ -23,7 +23,8 @@ class FakeEngine : public Engine {
   std::map<std::string, std::vector<pid_t>> process_lists;
 
   /// In order: "connect", "start UNIT", "list", "inspect UNIT", "stop UNIT UNIT", "restart UNIT", "kill UNIT 15",
-  /// "request UNIT", "help UNIT", "attach UNIT 4711", "limit UNIT 90s", "forget UNIT", "watch UNIT UNIT".
+  /// "kill-host UNIT", "request UNIT", "help UNIT", "attach UNIT 4711", "limit UNIT 90s", "forget UNIT", "watch UNIT
+  /// UNIT".
   std::vector<std::string> calls;
   /// What start() and request_start() were given.
   std::vector<UnitSpec> specs;
@@ -56,6 +57,7 @@ class FakeEngine : public Engine {
   void stop(const std::vector<std::string>& names) override;
   StartResult restart(const std::string& unit) override;
   void kill(const std::string& unit, int signal) override;
+  void kill_host(const std::string& unit) override;
   void persist_time_limit(const std::string& unit, microseconds since_start) override;
   void forget_time_limit(const std::string& unit) override;
   std::unique_ptr<UnitWatch> watch(const std::vector<std::string>& names) override;
