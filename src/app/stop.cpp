@@ -10,6 +10,7 @@
 #include "app/sessions.hpp"
 #include "app/wait.hpp"
 #include "base/error.hpp"
+#include "domain/restart.hpp"
 #include "host/control_client.hpp"
 
 namespace agentctl {
@@ -111,10 +112,14 @@ Session restart_live(Context& context, const Session& session) {
   if (record.request.kind == SessionKind::scope)
     throw cannot("restart", session, ErrorCode::failed, "a --scope session belongs to the terminal that started it",
                  "start it again there");
+  const bool is_between_attempts = session.state == State::restarting;
   context.registry.update(record.request.name, record.id, [&](Record& stored) {
     stored.restart_by = context.asker;
     stored.stop.reset();
+    if (is_between_attempts) begin_anew(stored);
   });
+  // The recorder does both, but none runs when systemd is just about to start the next attempt.
+  context.runtime.forget_attempt(record.id);
   const StartResult result = context.engine.restart(record.unit);
   Session current = find_by_record(context, record);
   if (result.started) return current;

@@ -162,6 +162,8 @@ End decide_lost(const Record& record, const std::optional<HostNote>& note, const
     end.reason = "it has ended, and only its parent knows how: it was adopted";
   } else if (note && note->started_at) {
     end.reason = "its unit is gone and no recorder could say how it ended";
+  } else if (record.retry_at) {
+    end.reason = "its unit was gone before its next attempt began: stopped with systemctl, or its manager ended";
   } else {
     end.reason = "it was never started: the agentctl that asked for it was gone";
   }

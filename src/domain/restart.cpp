@@ -24,6 +24,13 @@ bool is_never_restarted(const RestartRules& rules, const End& end) {
 
 }  // namespace
 
+void begin_anew(Record& record) {
+  record.expires_at.reset();
+  record.first_started_at.reset();
+  record.retry_at.reset();
+  record.early_ends = 0;
+}
+
 void begin_attempt(Record& record, const End& end, const AfterEnd* next) {
   constexpr std::size_t kept_attempts = 20;
   record.earlier_attempts.push_back(end);
@@ -31,10 +38,7 @@ void begin_attempt(Record& record, const End& end, const AfterEnd* next) {
   ++record.attempt;
   record.restart_by.reset();
   if (next == nullptr) {
-    record.expires_at.reset();
-    record.first_started_at.reset();
-    record.retry_at.reset();
-    record.early_ends = 0;
+    begin_anew(record);
   } else {
     if (!record.first_started_at) record.first_started_at = end.started_at;
     record.retry_at = next->retry_at;

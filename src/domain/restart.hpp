@@ -28,8 +28,11 @@ AfterEnd after_end(const Record& record, const EndEvidence& evidence, const End&
 /// which begins everything anew.
 void begin_attempt(Record& record, const End& end, const AfterEnd* next);
 
-/// The same for a session that a reboot or logout has ended, and that is to go on afterwards (--persist): queued, with
-/// what is left of its time.
+/// Gives the record's attempt all of its time, and forgets how often it has ended early.
+void begin_anew(Record& record);
+
+/// begin_attempt() for a session that a reboot or logout has ended, and that is to go on afterwards (--persist):
+/// queued, with what is left of its time.
 void queue_next_attempt(Record& record, const End& end);
 
 /// The delay before the restart that follows so many early ends in a row; 0 or 1: the first.

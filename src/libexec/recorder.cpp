@@ -133,22 +133,19 @@ EndEvidence gather(const Record& record, const Place& place) {
   return evidence;
 }
 
+// The plan comes first: should we be killed after it, the next attempt has its delay and its limit all the same.
 void begin_next_attempt(Registry& registry, const Place& place, Record record, const End& end, const AfterEnd* next) {
-  auto begun =
-      registry.update(record.request.name, record.id, [&](Record& stored) { begin_attempt(stored, end, next); });
-  if (!begun) {
-    // The registry was deleted; without a record nobody would count the early ends.
-    begin_attempt(record, end, next);
-    registry.create(record);
-    begun = std::move(record);
-  }
-  const std::string folder = place.runtime.folder(place.id);
+  const std::string name = record.request.name;
+  begin_attempt(record, end, next);
   if (next != nullptr) {
-    const AttemptPlan plan{.not_before = next->retry_at, .expires_at = expiry(*begun, end.started_at)};
-    write_file(folder + "/" + attempt_plan_file, to_json(plan), 0644);
+    place.runtime.plan_attempt(place.id, {.not_before = next->retry_at, .expires_at = expiry(record, end.started_at)});
   } else {
-    remove_file(folder + "/" + attempt_plan_file);
+    place.runtime.forget_attempt(place.id);
   }
+  // Without a record nobody would count the early ends: the registry may have been deleted.
+  if (!registry.update(name, place.id, [&](Record& stored) { begin_attempt(stored, end, next); }))
+    registry.create(record);
+  const std::string folder = place.runtime.folder(place.id);
   remove_file(folder + "/" + host_note_file);
   remove_file(folder + "/" + health_note_file);
 }

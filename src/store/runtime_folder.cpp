@@ -71,6 +71,8 @@ void RuntimeFolders::plan_attempt(const std::string& id, const AttemptPlan& plan
   write_file(folder(id) + "/" + attempt_plan_file, to_json(plan), 0644);
 }
 
+void RuntimeFolders::forget_attempt(const std::string& id) const { remove_file(folder(id) + "/" + attempt_plan_file); }
+
 std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {
   const std::string path = folder(id) + "/" + launch_file;
   const auto content = read_file(path, launch_size_limit);

@@ -60,8 +60,9 @@ class RuntimeFolders {
   bool withdraw(const std::string& id) const;
   void give_back(const std::string& id) const;
 
-  /// Says what is left of the session's time to a host that goes on after a reboot.
+  /// Tells the host of the next attempt when to begin and when to end.
   void plan_attempt(const std::string& id, const AttemptPlan& plan) const;
+  void forget_attempt(const std::string& id) const;
 
   void remove(const std::string& id) const;
 

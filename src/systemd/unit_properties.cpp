@@ -61,8 +61,9 @@ void add_restart(std::vector<UnitProperty>& properties, const RestartRules& rule
   if (rules.policy == RestartPolicy::no) return;
   properties.push_back({"Restart", std::string(to_string(rules.policy))});
   // systemd starts the host at once, and the host waits: systemd's own delay is the same each time (252), or is not
-  // reset by a long run (257).
-  properties.push_back({"RestartUSec", std::uint64_t{100'000}});
+  // reset by a long run (257). And no recorder runs for what is stopped during that, nor can
+  // OnSuccess= tell: systemd starts that at each restart.
+  properties.push_back({"RestartUSec", std::uint64_t{0}});
   ExitCodes never_on{{configuration_error}};
   never_on.codes.insert(never_on.codes.end(), rules.never_on.begin(), rules.never_on.end());
   properties.push_back({"RestartPreventExitStatus", never_on});

@@ -6,6 +6,7 @@
 
 #include "app/sessions.hpp"
 #include "app_fixture.hpp"
+#include "base/file.hpp"
 #include "domain/naming.hpp"
 
 namespace agentctl {
@@ -231,6 +232,23 @@ TEST_F(RestartSession, OfALiveOneIsTheNextAttemptOfItsRecord) {
   EXPECT_EQ(session.record.id, record.id);
   EXPECT_EQ(session.record.attempt, 2);
   EXPECT_EQ(session.state, State::running);
+}
+
+TEST_F(RestartSession, OfOneThatWaitsForItsNextAttemptBeginsAnewAtOnce) {
+  const Record record = add_session("web", 'b', Activity::restarting);
+  registry.update("web", record.id, [](Record& live) {
+    live.retry_at = live.first_started_at = live.expires_at = sample_time(5);
+    live.early_ends = 3;
+  });
+  make_directories(runtime.folder(record.id));
+  runtime.plan_attempt(record.id, {.not_before = sample_time(5), .expires_at = {}});
+  engine.on_restart = [&](const std::string&) {
+    EXPECT_FALSE(exists(runtime.folder(record.id) + "/" + attempt_plan_file)) << "no recorder may run to do it";
+    return StartResult{.started = true, .job_result = "done"};
+  };
+  restart("web");
+  EXPECT_FALSE(stored(record).retry_at || stored(record).first_started_at || stored(record).expires_at);
+  EXPECT_EQ(stored(record).early_ends, 0);
 }
 
 TEST_F(RestartSession, OfALiveOneSaysWhyItFailed) {
