@@ -181,12 +181,14 @@ std::variant<ClaimedLaunch, Session> claim_launch(Context& context, const Prepar
 
 StartResult start_claimed(Context& context, const Record& record, const UnitSpec& spec) {
   StartResult result;
-  ask_for(context, record, spec, [&] { result = context.engine.start(spec); });
+  const auto stop_early = [&] { stop_if_asked_to(context, record); };
+  ask_for(context, record, spec, [&] { result = context.engine.start_while(spec, stop_early); });
   return result;
 }
 
 void request_claimed(Context& context, const Record& record, const UnitSpec& spec) {
   ask_for(context, record, spec, [&] { context.engine.request_start(spec); });
+  stop_if_asked_to(context, record);
 }
 
 }  // namespace agentctl

@@ -109,6 +109,7 @@ bool start_stored(Context& context, const Record& record) {
       return true;
     }
   }
+  stop_if_asked_to(context, record);
   if (!record.request.persist) context.registry.forget_launch(record.id);
   return true;
 }

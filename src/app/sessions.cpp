@@ -183,6 +183,16 @@ void once_unloaded(Context& context, const std::string& unit, const std::functio
   }
 }
 
+void stop_if_asked_to(Context& context, const Record& record) {
+  try {
+    const auto stored = context.registry.find_live(record.request.name, record.id);
+    if (stored && stored->stop) context.engine.stop({record.unit});
+  } catch (const Error& error) {
+    // It has started, whatever this is.
+    context.registry.tell_trouble(error.object(), error.reason());
+  }
+}
+
 Record with_end(Record record, const End& end) {
   record.end = end;
   return record;

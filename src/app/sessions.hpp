@@ -62,6 +62,10 @@ std::string control_group_of(Context& context, const Session& session);
 /// once more.
 void once_unloaded(Context& context, const std::string& unit, const std::function<void()>& start);
 
+/// For who has just had the engine asked for this session's unit: a stop that somebody asked for before that could stop
+/// nothing yet. Does not throw.
+void stop_if_asked_to(Context& context, const Record& record);
+
 /// The record as it ended.
 Record with_end(Record record, const End& end);
 

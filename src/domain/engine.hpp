@@ -91,8 +91,11 @@ class Engine {
   virtual void connect() = 0;
 
   /// Returns when the unit is ready or has failed to start. Throws Error{conflict} when such a unit lives already,
-  /// {unreachable}, {not_permitted}.
-  virtual StartResult start(const UnitSpec& spec) = 0;
+  /// {unreachable}, {not_permitted}. `meanwhile` runs, once, when the engine has taken the request.
+  virtual StartResult start_while(const UnitSpec& spec, const std::function<void()>& meanwhile) = 0;
+  StartResult start(const UnitSpec& spec) {
+    return start_while(spec, [] {});
+  }
 
   /// The same, and returns when the engine has taken the request: how it ends is the session's own affair.
   virtual void request_start(const UnitSpec& spec) = 0;

@@ -118,9 +118,12 @@ class SystemdEngine::Connection {
   /// Makes a call that returns a job, and waits for that job's end. JobRemoved is subscribed to before the call; when
   /// it comes before the reply, it has been queued and is seen in wait_until().
   template <class Call>
-  StartResult run_job(const std::string& context, const std::string& object, Call call) {
+  StartResult run_job(
+      const std::string& context, const std::string& object, Call call,
+      const std::function<void()>& meanwhile = [] {}) {
     hear_jobs();
     const sdbus::ObjectPath job = on_bus(context, object, call);
+    meanwhile();
     const auto found = [&] { return finished_jobs_.contains(job); };
     bus_.wait_until(found, std::nullopt);
     const std::string result = finished_jobs_.at(job);
@@ -174,11 +177,12 @@ void SystemdEngine::request_start(const UnitSpec& spec) {
 
 void SystemdEngine::request_helper(const HelperSpec& spec) { request(spec.unit, helper_properties(spec)); }
 
-StartResult SystemdEngine::start(const UnitSpec& spec) {
+StartResult SystemdEngine::start_while(const UnitSpec& spec, const std::function<void()>& meanwhile) {
   forget_old_time_limit(spec.unit);
-  return connection().run_job("cannot start", spec.unit, [&] {
+  const auto call = [&] {
     return start_transient_unit(connection().bus().manager(), spec.unit, unit_properties(spec, scope_));
-  });
+  };
+  return connection().run_job("cannot start", spec.unit, call, meanwhile);
 }
 
 StartResult SystemdEngine::restart(const std::string& unit) {

@@ -17,7 +17,7 @@ class SystemdEngine : public Engine {
   ~SystemdEngine() override;
 
   void connect() override { connection(); }
-  StartResult start(const UnitSpec& spec) override;
+  StartResult start_while(const UnitSpec& spec, const std::function<void()>& meanwhile) override;
   void request_start(const UnitSpec& spec) override;
   void request_helper(const HelperSpec& spec) override;
   std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;

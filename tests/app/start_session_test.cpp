@@ -126,6 +126,18 @@ TEST_F(StartSession, FindsTheUnitThatABrokenConnectionDidStart) {
   EXPECT_TRUE(runtime.launch(ids.front()).has_value()) << "a unit that lives keeps its launch";
 }
 
+TEST_F(StartSession, IsStoppedWhenThatWasAskedForBeforeSystemdHadTheUnit) {
+  engine.on_start = [&](const UnitSpec& spec) {
+    const Record record = registry.live().front();
+    registry.update("web", record.id,
+                    [&](Record& live) { live.stop = StopRequest{.by = context.asker, .reason = {}}; });
+    engine.units[spec.unit].state = {.unit = spec.unit, .description = spec.description, .activity = Activity::active};
+    return StartResult{.started = true, .job_result = "done"};
+  };
+  start();
+  EXPECT_EQ(engine.count("stop agentctl-web.service"), 1U);
+}
+
 TEST_F(StartSession, EndsWithTheStatusOfACommandThatCouldNotBeExecuted) {
   for (const int status : {126, 127}) {
     engine.on_start = [&](const UnitSpec& spec) {

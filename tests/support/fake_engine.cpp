@@ -64,14 +64,19 @@ void FakeEngine::connect() {
   if (on_connect) on_connect();
 }
 
-StartResult FakeEngine::start(const UnitSpec& spec) {
+StartResult FakeEngine::start_while(const UnitSpec& spec, const std::function<void()>& meanwhile) {
   calls.push_back("start " + spec.unit);
   specs.push_back(spec);
-  if (on_start) return on_start(spec);
+  if (on_start) {
+    StartResult result = on_start(spec);
+    meanwhile();
+    return result;
+  }
   UnitDetails details;
   details.state = {.unit = spec.unit, .description = spec.description, .activity = Activity::active};
   details.invocation_id = "invocation-of-" + spec.unit;
   units[spec.unit] = details;
+  meanwhile();
   return {.started = true, .job_result = "done"};
 }
 

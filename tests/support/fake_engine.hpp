@@ -48,7 +48,7 @@ class FakeEngine : public Engine {
   std::size_t count(const std::string& call) const;
 
   void connect() override;
-  StartResult start(const UnitSpec& spec) override;
+  StartResult start_while(const UnitSpec& spec, const std::function<void()>& meanwhile) override;
   void request_start(const UnitSpec& spec) override;
   void request_helper(const HelperSpec& spec) override;
   void attach(const std::string& unit, const std::vector<pid_t>& processes) override;
