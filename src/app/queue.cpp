@@ -57,6 +57,11 @@ Hold gone(Record& record, State state, std::string reason) {
 Hold hold_stored(Context& context, Record& record, Claimed& claimed, const Owners& owners) {
   RuntimeFolders& runtime = context.runtime;
   if (runtime.starter_alive(record.id)) return Hold::busy;
+  // That came when it had been claimed, and systemd took no claim just then.
+  if (record.stop) {
+    record.end = end_of_cancelled(*record.stop);
+    return Hold::gone;
+  }
   // Only what a reboot has interrupted can be late before it starts.
   const auto limit = expiry(record, {});
   if (limit && *limit <= now()) return gone(record, State::expired, "its time was up before it could go on");
@@ -90,7 +95,8 @@ Hold hold(Context& context, Record& record, Claimed& claimed, const Owners& owne
   }
 }
 
-// False when systemd takes nothing now: it is going down, or out of reach.
+// False when systemd takes nothing now, or does not say. That is told: who started what follows must fail then, so that
+// a reconcile comes.
 bool start_stored(Context& context, const Record& record) {
   const UnitSpec spec = unit_spec(context, record);
   try {
@@ -98,9 +104,13 @@ bool start_stored(Context& context, const Record& record) {
   } catch (const Error& error) {
     // Should it live, the call of a starter that died has come through after all.
     if (error.code() != ErrorCode::conflict || !inspect_unit(context, record)) {
-      context.runtime.remove(record.id);
-      if (error.code() == ErrorCode::unreachable || error.code() == ErrorCode::conflict) {
-        context.registry.requeue(record);
+      const bool is_unknown = error.code() == ErrorCode::unreachable && !error.refused();
+      // A call without an answer may have come through: the claim stays, and reconcile finds out (never_began()).
+      const bool is_for_later = error.refused() || error.code() == ErrorCode::conflict;
+      if (!is_unknown) context.runtime.remove(record.id);
+      if (is_for_later) context.registry.requeue(record);
+      if (is_unknown || is_for_later) {
+        context.registry.tell_trouble(record.unit, error.reason());
         return false;
       }
       Record ended = record;

@@ -27,10 +27,11 @@ class Error : public std::exception {
  public:
   struct Parts {
     ErrorCode code = ErrorCode::failed;
-    std::string context;  ///< what could not be done: "cannot start session"
-    std::string object;   ///< to what: a session's name, a path, an option
-    std::string reason;   ///< why, without a full stop
-    std::string hint;     ///< a command or step that helps; may be empty
+    std::string context;   ///< what could not be done: "cannot start session"
+    std::string object;    ///< to what: a session's name, a path, an option
+    std::string reason;    ///< why, without a full stop
+    std::string hint;      ///< a command or step that helps; may be empty
+    bool refused = false;  ///< unreachable, but by its own word: it has done nothing of what it was asked for
   };
 
   explicit Error(Parts parts);
@@ -41,6 +42,7 @@ class Error : public std::exception {
   const std::string& object() const noexcept { return parts_.object; }
   const std::string& reason() const noexcept { return parts_.reason; }
   const std::string& hint() const noexcept { return parts_.hint; }
+  bool refused() const noexcept { return parts_.refused; }
 
  private:
   Parts parts_;

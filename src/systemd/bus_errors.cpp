@@ -17,6 +17,8 @@ struct Row {
   const char* hint;
 };
 
+constexpr std::string_view shutting_down = "org.freedesktop.systemd1.ShuttingDown";
+
 constexpr std::array<Row, 15> rows{{
     {"org.freedesktop.systemd1.UnitExists", ErrorCode::conflict, "a session of that name lives", "agentctl list"},
     {"org.freedesktop.systemd1.NoSuchUnit", ErrorCode::not_found, "systemd has no such unit", "agentctl list -a"},
@@ -24,7 +26,7 @@ constexpr std::array<Row, 15> rows{{
     {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, "", ""},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},
-    {"org.freedesktop.systemd1.ShuttingDown", ErrorCode::unreachable, "systemd is shutting down", ""},
+    {shutting_down, ErrorCode::unreachable, "systemd is shutting down", ""},
     {"org.freedesktop.DBus.Error.AccessDenied", ErrorCode::not_permitted, "", "agentctl --user, or as root"},
     {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", ErrorCode::not_permitted, "",
      "agentctl --user, or as root"},
@@ -58,7 +60,8 @@ Error translate_bus_error(const std::string& name, const std::string& message, c
                   .context = context,
                   .object = object,
                   .reason = *row.reason != '\0' ? row.reason : plain_reason(message),
-                  .hint = row.hint});
+                  .hint = row.hint,
+                  .refused = row.name == shutting_down});
   }
   return Error({.code = ErrorCode::failed,
                 .context = context,

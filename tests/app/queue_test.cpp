@@ -26,6 +26,15 @@ Error systemd_says(ErrorCode code) {
   return Error({.code = code, .context = "cannot start", .object = "unit", .reason = "no", .hint = {}});
 }
 
+Error systemd_goes_down() {
+  return Error({.code = ErrorCode::unreachable,
+                .context = "cannot start",
+                .object = "unit",
+                .reason = "systemd is shutting down",
+                .hint = {},
+                .refused = true});
+}
+
 class Queue : public AppTest {
  protected:
   Queue() { put_file(folder / "config.json", R"({"pool_cap": 1})"); }
@@ -98,16 +107,62 @@ TEST_F(Queue, AClaimIsOnTheDiskBeforeSystemdIsAsked) {
   EXPECT_THAT(synced, ElementsAre(live_folder + "/" + name_shard("next") + ".jsonl", live_folder));
 }
 
-TEST_F(Queue, KeepsTheLineWhenSystemdTakesNothing) {
-  for (const ErrorCode code : {ErrorCode::unreachable, ErrorCode::conflict}) {
+TEST_F(Queue, KeepsTheLineWhenSystemdTakesNothingAndTellsIt) {
+  for (const Error& refusal : {systemd_goes_down(), systemd_says(ErrorCode::conflict)}) {
     const Record next = queue("next", 'b');
     registry.requeue(next);
-    engine.on_start = [&](const UnitSpec&) -> StartResult { throw systemd_says(code); };
+    engine.on_start = [&](const UnitSpec&) -> StartResult { throw refusal; };
     EXPECT_THAT(start_waiting(context), IsEmpty());
     EXPECT_EQ(live(next)->queued, Queued::by_anyone);
     EXPECT_FALSE(runtime.exists(next.id));
     EXPECT_TRUE(registry.stored_launch(next.id).has_value());
+    ASSERT_THAT(registry.troubles(), testing::SizeIs(1));
+    EXPECT_EQ(registry.troubles().front().path, next.unit);
   }
+}
+
+TEST_F(Queue, LeavesAClaimToReconcileWhenSystemdDoesNotSayWhetherItHasTakenIt) {
+  const Record next = queue("next", 'b');
+  registry.requeue(next);
+  engine.on_start = [&](const UnitSpec&) -> StartResult { throw systemd_says(ErrorCode::unreachable); };
+  EXPECT_THAT(start_waiting(context), IsEmpty());
+  EXPECT_EQ(live(next)->queued, Queued::no) << "it may run, and so it has its slot";
+  EXPECT_TRUE(runtime.launch(next.id).has_value()) << "the host may be about to read it";
+  EXPECT_THAT(registry.troubles(), testing::SizeIs(1)) << "the starter fails, and systemd calls reconcile";
+  engine.on_start = nullptr;
+  reconcile(context);
+  EXPECT_EQ(engine.count("request agentctl-next.service"), 2U);
+  EXPECT_EQ(live(next)->queued, Queued::no);
+  reconcile(context);
+  EXPECT_EQ(engine.count("request agentctl-next.service"), 2U) << "it runs once";
+}
+
+TEST_F(Queue, AStopThatComesBetweenTheClaimAndTheUnitStopsIt) {
+  const Record next = queue("next", 'b');
+  registry.requeue(next);
+  const StopRequest stop{.by = context.asker, .reason = "enough", .at = sample_time(5)};
+  engine.on_start = [&](const UnitSpec& spec) -> StartResult {
+    registry.update("next", next.id, [&](Record& record) { record.stop = stop; });
+    engine.units[spec.unit].state = {.unit = spec.unit, .description = spec.description};
+    return {};
+  };
+  start_waiting(context);
+  EXPECT_EQ(engine.count("stop agentctl-next.service"), 1U);
+}
+
+TEST_F(Queue, AStopOfWhatSystemdDidNotTakeIsNoStartLater) {
+  const Record next = queue("next", 'b');
+  registry.requeue(next);
+  const StopRequest stop{.by = context.asker, .reason = "enough", .at = sample_time(5)};
+  engine.on_start = [&](const UnitSpec&) -> StartResult {
+    registry.update("next", next.id, [&](Record& record) { record.stop = stop; });
+    throw systemd_goes_down();
+  };
+  start_waiting(context);
+  engine.on_start = nullptr;
+  start_waiting(context);
+  EXPECT_EQ(engine.count("request "), 1U);
+  EXPECT_EQ(registry.find_ended("next", next.id)->end->reason, "cancelled by ann: enough");
 }
 
 TEST_F(Queue, WhatSystemdRefusesHasFailedAndMakesRoom) {
@@ -253,7 +308,7 @@ TEST_F(Queue, AClaimWhoseStarterDiedGoesBackInLineUnlessItsHostCameUp) {
     launch.record = claimed;
     { const HeldLaunch held = runtime.create(launch, std::nullopt); }
     if (came_up) put_note(claimed, {});
-    engine.on_start = [](const UnitSpec&) -> StartResult { throw systemd_says(ErrorCode::unreachable); };
+    engine.on_start = [](const UnitSpec&) -> StartResult { throw systemd_goes_down(); };
     reconcile(context);
     if (came_up) {
       EXPECT_EQ(registry.find_ended("next", claimed.id)->end->state, State::lost) << "it may have run";

@@ -54,6 +54,8 @@ TEST(BusErrors, EachErrorOfTheBusHasItsExitStatusReasonAndHint) {
 
 TEST(BusErrors, AnUnknownErrorWithoutWordsIsToldByItsName) {
   EXPECT_EQ(translate_bus_error("something.else", "", "cannot stop", "x").reason(), "something.else");
+  EXPECT_FALSE(translate_bus_error("org.freedesktop.DBus.Error.NoReply", "", "cannot start", "x").refused());
+  EXPECT_TRUE(translate_bus_error("org.freedesktop.systemd1.ShuttingDown", "", "cannot start", "x").refused());
 }
 
 TEST(BusErrors, TheWordsOfTheBusLibraryAreLeftOut) {
