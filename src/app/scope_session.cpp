@@ -130,30 +130,37 @@ class ScopeChild {
   bool reaped_ = false;
 };
 
-End end_of_scope(const Record& record, int status, TimePoint started_at, pid_t pid) {
+// What a service's recorder gets of systemd. No recorder runs after a scope, but this agentctl keeps it loaded.
+EndEvidence gather(Context& context, const Record& record, int status, HostNote note) {
   EndEvidence evidence;
-  evidence.at = now();
-  HostNote note;
-  note.pid = pid;
-  note.started_at = started_at;
-  if (WIFEXITED(status)) note.exit_code = WEXITSTATUS(status);
+  evidence.at = *note.exited_at;
   if (WIFSIGNALED(status)) {
     note.exit_signal = WTERMSIG(status);
     note.core_dumped = WCOREDUMP(status);
     evidence.service_result = "signal";
-    // A scope has no recorder that systemd could tell its Result=. Its limit is fixed, so the clock can.
-    const auto limit = expiry(record, started_at);
-    if (limit && evidence.at >= *limit) evidence.service_result = "timeout";
-    if (evidence.service_result == "timeout" || record.stop) note.terminated_at = evidence.at;
   } else {
+    note.exit_code = WEXITSTATUS(status);
     evidence.service_result = note.exit_code == 0 ? "success" : "exit-code";
   }
+  const auto unit = context.engine.inspect(record.unit);
+  // A bus that was away has let go of the unit. Who asks for a stop by agentctl writes that down first.
+  const bool was_terminated = unit ? unit->ended_after.has_value() : record.stop.has_value();
+  if (was_terminated) note.terminated_at = evidence.at;
   evidence.note = note;
-  return decide_end(record, evidence);
+  if (!was_terminated || !unit) return evidence;
+  // A stop that takes too long has this result as well.
+  const bool is_expired = unit->result == "timeout" && record.request.ttl && *unit->ended_after >= *record.request.ttl;
+  if (is_expired || unit->result == "oom-kill") {
+    evidence.service_result = unit->result;
+  } else if (needs_manager_job(record, evidence)) {
+    evidence.job = context.engine.is_shutting_down() ? ManagerJob::shutdown : ManagerJob::stop;
+  }
+  return evidence;
 }
 
 // Whatever the command left behind in the scope goes with it.
 void end_unit(Context& context, const Record& record) {
+  if (!inspect_unit(context, record)) return;
   const auto watch = context.engine.watch({record.unit});
   context.engine.stop({record.unit});
   while (inspect_unit(context, record)) watch->next_change(std::nullopt);
@@ -162,6 +169,8 @@ void end_unit(Context& context, const Record& record) {
 Session finish(Context& context, const Record& record, End end) {
   const bool is_ours = context.registry.finish(record, end);
   context.runtime.remove(record.id);
+  // Whoever waits for the session looks once more when its unit is unloaded.
+  context.engine.release(record.unit);
   Record ended = record;
   for (Record& stored : context.registry.by_name(record.request.name))
     if (stored.id == record.id) ended = std::move(stored);
@@ -208,7 +217,7 @@ Session run_scope_session(Context& context, const PreparedLaunch& prepared, cons
                  .context = "cannot start session",
                  .object = record.request.name,
                  .reason = reason,
-                 .hint = {}});
+                 .hint = "agentctl status " + record.request.name});
   }
   if (const int failed = child.release(); failed != 0) {
     child.wait(signals);
@@ -218,20 +227,21 @@ Session run_scope_session(Context& context, const PreparedLaunch& prepared, cons
                        .context = "cannot start session",
                        .object = record.request.name,
                        .reason = end.reason,
-                       .hint = {}});
+                       .hint = "agentctl status " + record.request.name});
     finish(context, record, std::move(end));
     throw error;
   }
-  const TimePoint started_at = now();
   HostNote note;
   note.pid = child.pid();
-  note.started_at = started_at;
+  note.started_at = now();
   write_file(claimed.held.folder + "/" + host_note_file, to_json(note));
 
   const int status = child.wait(signals);
+  note.exited_at = now();
   const Usage usage = context.engine.usage(context.engine.control_group(spec.slice, spec.unit));
+  const Record asked = as_recorded(context, record);
+  End end = decide_end(asked, gather(context, asked, status, note));
   end_unit(context, record);
-  End end = end_of_scope(as_recorded(context, record), status, started_at, child.pid());
   end.usage.cpu_ns = usage.cpu_ns;
   end.usage.memory_peak_bytes = usage.memory_peak_bytes;
   return finish(context, record, std::move(end));

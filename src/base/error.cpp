@@ -26,6 +26,12 @@ Error::Error(Parts parts) : parts_(std::move(parts)) {
   if (!parts_.reason.empty()) message_ += (message_.empty() ? "" : ": ") + parts_.reason;
 }
 
+Error Error::with_hint(std::string hint) const {
+  Parts parts = parts_;
+  if (parts.hint.empty()) parts.hint = std::move(hint);
+  return Error(std::move(parts));
+}
+
 Error system_error(std::string context, std::string object, int error_number) {
   const bool denied = error_number == EACCES || error_number == EPERM;
   return Error({.code = denied ? ErrorCode::not_permitted : ErrorCode::failed,

@@ -43,6 +43,8 @@ class Error : public std::exception {
   const std::string& reason() const noexcept { return parts_.reason; }
   const std::string& hint() const noexcept { return parts_.hint; }
   bool refused() const noexcept { return parts_.refused; }
+  /// The same error; with this hint, if it has none.
+  Error with_hint(std::string hint) const;
 
  private:
   Parts parts_;

@@ -21,7 +21,7 @@ struct UnitSpec {
   std::vector<std::string> host;      ///< service: command line of the session host, absolute path first
   std::vector<std::string> recorder;  ///< service: run when the unit has ended
   std::vector<pid_t> processes;       ///< scope: what to put into it
-  bool can_attach = false;            ///< scope: attach() will put more into it
+  bool can_attach = false;            ///< scope: attach() will put more into it, and nobody waits for its end
   std::optional<microseconds> ttl;
   microseconds stop_timeout{};
   std::string user;
@@ -52,6 +52,10 @@ struct UnitDetails {
   std::string invocation_id;
   std::string control_group;
   std::optional<TimePoint> active_since;
+  /// Scope: how long it had been active when its manager began to end it. Nothing when it is active, or when it ended
+  /// because its processes had.
+  std::optional<microseconds> ended_after{};
+  std::string result{};  ///< scope: systemd's Result= so far
 };
 
 /// A short program beside a session: what --on-end asks for.
@@ -108,6 +112,12 @@ class Engine {
   }
 
   virtual std::optional<UnitDetails> inspect(const std::string& unit) = 0;
+
+  /// Lets go of a scope, which is kept loaded from its start() on so that inspect() can tell how it has ended.
+  virtual void release(const std::string& unit) = 0;
+
+  /// Whether the manager itself goes down: reboot, power-off, logout.
+  virtual bool is_shutting_down() = 0;
 
   /// Asks for the end of all of them and returns; nothing happens to those that are gone.
   virtual void stop(const std::vector<std::string>& units) = 0;

@@ -33,6 +33,20 @@ Activity activity_of(std::string_view active, std::string_view sub, std::uint32_
   return active == "failed" ? Activity::failed : Activity::inactive;
 }
 
+using Properties = std::map<std::string, sdbus::Variant>;
+
+// A scope whose processes have ended goes from active to inactive at one point in time; one that its manager ends is
+// deactivating in between. Times of the monotonic clock, as its time limit.
+std::optional<microseconds> ended_after(const Properties& unit, Activity activity) {
+  const auto time = [&](const char* name) { return unit.at(name).get<std::uint64_t>(); };
+  const std::uint64_t left = time("ActiveExitTimestampMonotonic");
+  const std::uint64_t entered = time("ActiveEnterTimestampMonotonic");
+  const bool was_asked =
+      activity == Activity::deactivating || (!is_alive(activity) && left != time("InactiveEnterTimestampMonotonic"));
+  if (!was_asked || left < entered) return std::nullopt;
+  return microseconds(left - entered);
+}
+
 // Of the ten fields of each row four are wanted. With thousands of rows it shows when the others become strings, too.
 std::vector<UnitState> read_rows(sdbus::Message& reply) {
   std::vector<UnitState> units;
@@ -130,6 +144,9 @@ class SystemdEngine::Connection {
     return {.started = result == "done", .job_result = result};
   }
 
+  /// For who then waits for a command: for days, nobody would read what the bus keeps.
+  void hear_no_more() { jobs_.reset(); }
+
  private:
   // A proxy of its own: when the bus refuses, nothing of it stays and the next call tries again.
   void hear_jobs() {
@@ -182,7 +199,9 @@ StartResult SystemdEngine::start_while(const UnitSpec& spec, const std::function
   const auto call = [&] {
     return start_transient_unit(connection().bus().manager(), spec.unit, unit_properties(spec, scope_));
   };
-  return connection().run_job("cannot start", spec.unit, call, meanwhile);
+  StartResult result = connection().run_job("cannot start", spec.unit, call, meanwhile);
+  if (spec.kind == SessionKind::scope) connection().hear_no_more();
+  return result;
 }
 
 StartResult SystemdEngine::restart(const std::string& unit) {
@@ -228,7 +247,6 @@ std::vector<UnitState> SystemdEngine::list_while(const std::function<void()>& me
 }
 
 std::optional<UnitDetails> SystemdEngine::inspect(const std::string& unit) {
-  using Properties = std::map<std::string, sdbus::Variant>;
   const auto proxy = connection().bus().proxy(ManagerBus::unit_path(unit));
   const auto all = [&](const char* interface) {
     Properties properties;
@@ -258,9 +276,26 @@ std::optional<UnitDetails> SystemdEngine::inspect(const std::string& unit) {
   if (const auto usec = properties.at("ActiveEnterTimestamp").get<std::uint64_t>(); usec > 0)
     details.active_since = TimePoint(microseconds(usec));
 
-  properties = all(unit.ends_with(".service") ? "org.freedesktop.systemd1.Service" : "org.freedesktop.systemd1.Scope");
+  const bool is_scope = unit.ends_with(".scope");
+  if (is_scope) details.ended_after = ended_after(properties, details.state.activity);
+  properties = all(is_scope ? "org.freedesktop.systemd1.Scope" : "org.freedesktop.systemd1.Service");
   details.control_group = text("ControlGroup");
+  if (is_scope) details.result = text("Result");
   return details;
+}
+
+void SystemdEngine::release(const std::string& unit) {
+  try {
+    on_bus("cannot let go of", unit, [&] {
+      connection()
+          .bus()
+          .proxy(ManagerBus::unit_path(unit))
+          ->callMethod("Unref")
+          .onInterface("org.freedesktop.systemd1.Unit");
+    });
+  } catch (const Error&) {
+    // A manager that does not hold it for us has nothing to let go of.
+  }
 }
 
 void SystemdEngine::stop(const std::vector<std::string>& units) {

@@ -22,6 +22,8 @@ class SystemdEngine : public Engine {
   void request_helper(const HelperSpec& spec) override;
   std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;
   std::optional<UnitDetails> inspect(const std::string& unit) override;
+  void release(const std::string& unit) override;
+  bool is_shutting_down() override { return manager_property("SystemState") == "stopping"; }
   void stop(const std::vector<std::string>& units) override;
   StartResult restart(const std::string& unit) override;
   void kill(const std::string& unit, int signal) override;

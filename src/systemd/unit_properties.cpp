@@ -135,6 +135,8 @@ std::vector<UnitProperty> unit_properties(const UnitSpec& spec, ManagerScope sco
   } else {
     // AttachProcessesToUnit() refuses units without it.
     if (spec.can_attach) properties.push_back({"Delegate", true});
+    // No recorder runs after a scope, and when systemd has unloaded it nobody knows any more who ended it.
+    if (!spec.can_attach) properties.push_back({"AddRef", true});
     properties.push_back({"PIDs", std::vector<std::uint32_t>(spec.processes.begin(), spec.processes.end())});
   }
   if (!spec.when_unrecorded.empty()) add_reaction(properties, spec);

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "app/sessions.hpp"
 #include "app_fixture.hpp"
@@ -25,6 +27,24 @@ class RunScope : public AppTest {
     return prepare_launch(context, launch);
   }
   Session run(const std::string& script) { return run_scope_session(context, prepare(script)); }
+  /// Runs it, and when it has ended systemd says this of its unit.
+  Session run(const PreparedLaunch& prepared, Activity activity, std::optional<microseconds> ended_after,
+              const std::string& result = "success") {
+    engine.on_inspect = [&, activity, ended_after, result](const std::string& unit) {
+      UnitDetails& details = engine.units.at(unit);
+      details.state.activity = activity;
+      details.ended_after = ended_after;
+      details.result = result;
+      engine.on_inspect = nullptr;
+    };
+    return run_scope_session(context, prepared);
+  }
+  PreparedLaunch prepare_limited(const std::string& script, microseconds ttl) {
+    LaunchOptions launch = options({"sh", "-c", script});
+    launch.request.kind = SessionKind::scope;
+    launch.request.ttl = ttl;
+    return prepare_launch(context, launch);
+  }
 };
 
 TEST_F(RunScope, GivesHowTheCommandEnded) {
@@ -112,6 +132,35 @@ TEST_F(RunScope, EndsWhatTheCommandLeftBehind) {
   EXPECT_THAT(engine.units, IsEmpty());
 }
 
+TEST_F(RunScope, WaitsForNothingWhereNothingIsLeft) {
+  for (const Activity activity : {Activity::inactive, Activity::failed}) {
+    run(prepare("true"), activity, std::nullopt);
+    EXPECT_EQ(engine.count("stop "), 0U);
+    EXPECT_EQ(engine.count("watch "), 0U);
+    EXPECT_THAT(engine.units, IsEmpty()) << "the unit is let go of";
+    registry.remove_ended(registry.ended().at(0));
+  }
+}
+
+TEST_F(RunScope, LetsGoOfItsUnitWhenTheEndIsWritten) {
+  engine.on_release = [&](const std::string& unit) {
+    EXPECT_EQ(unit, "agentctl-web.scope");
+    EXPECT_EQ(registry.ended().size(), 1U);
+  };
+  run("true");
+  EXPECT_EQ(engine.count("release agentctl-web.scope"), 1U);
+}
+
+TEST_F(RunScope, EndedWhenTheCommandDidWhateverItLeftBehindTakes) {
+  TimePoint stop_began{};
+  engine.on_stop = [&](const std::string& unit) {
+    stop_began = now();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    engine.units.erase(unit);
+  };
+  EXPECT_LE(run("true").ended_at.value(), stop_began);
+}
+
 TEST_F(RunScope, KnowsWhoStoppedIt) {
   const PreparedLaunch prepared = prepare("kill -TERM $$");
   engine.on_start = [&](const UnitSpec&) {
@@ -124,13 +173,53 @@ TEST_F(RunScope, KnowsWhoStoppedIt) {
   EXPECT_EQ(session.reason, "stopped by ann");
 }
 
-TEST_F(RunScope, KnowsThatItsTimeWasUp) {
-  LaunchOptions launch = options({"sh", "-c", "kill -TERM $$"});
-  launch.request.kind = SessionKind::scope;
-  launch.request.ttl = microseconds(1);
-  const Session session = run_scope_session(context, prepare_launch(context, launch));
-  EXPECT_EQ(session.state, State::expired);
-  EXPECT_EQ(session.reason, "time limit of 1us reached");
+TEST_F(RunScope, KnowsThatItsTimeWasUpWhateverTheCommandMadeOfSigterm) {
+  for (const char* script : {"kill -TERM $$", "exit 0", "exit 3"}) {
+    for (const Activity activity : {Activity::deactivating, Activity::failed}) {
+      const Session session = run(prepare_limited(script, microseconds(5)), activity, microseconds(5), "timeout");
+      EXPECT_EQ(session.state, State::expired) << script;
+      EXPECT_EQ(session.reason, "time limit of 5us reached");
+      EXPECT_EQ(exit_status_of(session), 124);
+      registry.remove_ended(session.record);
+    }
+  }
+}
+
+TEST_F(RunScope, KnowsThatSomebodyStoppedItWithSystemctl) {
+  for (const char* script : {"kill -TERM $$", "exit 0", "exit 3"}) {
+    for (const Activity activity : {Activity::deactivating, Activity::inactive}) {
+      const Session session = run(prepare(script), activity, microseconds(7));
+      EXPECT_EQ(session.state, State::stopped) << script;
+      EXPECT_EQ(session.reason, "stopped with systemctl");
+      registry.remove_ended(session.record);
+    }
+  }
+}
+
+TEST_F(RunScope, AStopThatTookTooLongIsNoTimeLimit) {
+  const Session session =
+      run(prepare_limited("kill -KILL $$", microseconds(50)), Activity::failed, microseconds(49), "timeout");
+  EXPECT_EQ(session.state, State::stopped);
+  EXPECT_EQ(session.reason, "stopped with systemctl");
+}
+
+TEST_F(RunScope, WhatEndsByItselfWhenItsTimeIsUpHasNotExpired) {
+  const Session session = run(prepare_limited("kill -TERM $$", microseconds(1)), Activity::active, std::nullopt);
+  EXPECT_EQ(session.state, State::failed);
+  EXPECT_EQ(session.reason, "killed by SIGTERM");
+}
+
+TEST_F(RunScope, IsLostWhenTheManagerGoesDown) {
+  engine.shutting_down = true;
+  const Session session = run(prepare("exit 0"), Activity::deactivating, microseconds(7));
+  EXPECT_EQ(session.state, State::lost);
+  EXPECT_EQ(session.reason, "the host or its user manager was shut down");
+}
+
+TEST_F(RunScope, KnowsThatSystemdEndedItForMemory) {
+  const Session session = run(prepare("kill -TERM $$"), Activity::failed, microseconds(7), "oom-kill");
+  EXPECT_EQ(session.state, State::failed);
+  EXPECT_EQ(session.reason, "out of memory: killed by the kernel");
 }
 
 }  // namespace

@@ -20,11 +20,12 @@ constexpr const char* words = "words of the bus";
 const Case cases[] = {
     {"org.freedesktop.systemd1.UnitExists", ErrorCode::conflict, "a session of that name lives", "agentctl list"},
     {"org.freedesktop.systemd1.NoSuchUnit", ErrorCode::not_found, "systemd has no such unit", "agentctl list -a"},
-    {"org.freedesktop.systemd1.NoSuchProcess", ErrorCode::not_found, words, ""},
-    {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, words, ""},
+    {"org.freedesktop.systemd1.NoSuchProcess", ErrorCode::not_found, words, "agentctl list -a"},
+    {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, words, "agentctl doctor"},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},
-    {"org.freedesktop.systemd1.ShuttingDown", ErrorCode::unreachable, "systemd is shutting down", ""},
+    {"org.freedesktop.systemd1.ShuttingDown", ErrorCode::unreachable, "systemd is shutting down",
+     "try again when the host is up"},
     {"org.freedesktop.DBus.Error.AccessDenied", ErrorCode::not_permitted, words, "agentctl --user, or as root"},
     {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", ErrorCode::not_permitted, words,
      "agentctl --user, or as root"},
@@ -38,8 +39,8 @@ const Case cases[] = {
     {"org.freedesktop.DBus.Error.LimitsExceeded", ErrorCode::failed, words, "try again when less is under way"},
     {"System.Error.ENOTCONN", ErrorCode::unreachable, "the bus closed the connection", "agentctl doctor"},
     {"System.Error.ECONNRESET", ErrorCode::unreachable, "the bus closed the connection", "agentctl doctor"},
-    {"org.freedesktop.DBus.Error.InvalidArgs", ErrorCode::failed, words, ""},
-    {"something.else", ErrorCode::failed, words, ""},
+    {"org.freedesktop.DBus.Error.InvalidArgs", ErrorCode::failed, words, "agentctl doctor"},
+    {"something.else", ErrorCode::failed, words, "agentctl doctor"},
 };
 
 TEST(BusErrors, EachErrorOfTheBusHasItsExitStatusReasonAndHint) {

@@ -44,6 +44,7 @@ const std::map<std::string, std::string>& known_properties() {
       {"LogRateLimitIntervalUSec", "t"},
       {"LogRateLimitBurst", "u"},
       {"PIDs", "au"},
+      {"AddRef", "b"},
       {"PermissionsStartOnly", "b"},
       {"DelegateControllers", "as"},
   };
@@ -249,7 +250,7 @@ void FakeSystemd::answer(Exchange& exchange, const std::string& method) {
   if (method == "ListUnitsByPatterns") return list_units(exchange);
   if (method == "GetAll") return get_all(exchange);
   if (method == "Get") return get(exchange);
-  if (method == "Subscribe" || method == "KillUnit") return exchange.reply();
+  if (method == "Subscribe" || method == "KillUnit" || method == "Unref") return exchange.reply();
   exchange.fail("org.freedesktop.DBus.Error.UnknownMethod", "fake systemd has no " + method);
 }
 
@@ -325,10 +326,14 @@ void FakeSystemd::get_all(Exchange& exchange) {
     append_text(reply.get(), "ActiveState", unit.active_state);
     append_text(reply.get(), "SubState", unit.sub_state);
     append_property(reply.get(), "ActiveEnterTimestamp", 't', &unit.active_since_usec);
+    append_property(reply.get(), "ActiveEnterTimestampMonotonic", 't', &unit.entered_usec);
+    append_property(reply.get(), "ActiveExitTimestampMonotonic", 't', &unit.left_usec);
+    append_property(reply.get(), "InactiveEnterTimestampMonotonic", 't', &unit.inactive_usec);
     append_invocation(reply.get(), unit.invocation_id);
     append_job(reply.get(), unit.job);
   } else {
     append_text(reply.get(), "ControlGroup", unit.control_group);
+    append_text(reply.get(), "Result", unit.result);
   }
   check_bus(::sd_bus_message_close_container(reply.get()), "close");
   send(reply);

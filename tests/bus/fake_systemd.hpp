@@ -28,6 +28,11 @@ struct FakeUnit {
   std::string invocation_id = "0123456789abcdef0123456789abcdef";
   std::string control_group{};
   std::uint64_t active_since_usec = 0;
+  // Of the monotonic clock.
+  std::uint64_t entered_usec = 0;
+  std::uint64_t left_usec = 0;
+  std::uint64_t inactive_usec = 0;
+  std::string result = "success";
   std::uint32_t job = 0;
 };
 

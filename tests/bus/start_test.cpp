@@ -1,3 +1,11 @@
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <set>
+
 #include "base/file.hpp"
 #include "bus/bus_fixture.hpp"
 
@@ -11,6 +19,16 @@ class StartTest : public BusTest {
  protected:
   StartResult start(const UnitSpec& spec) {
     return bounded([&] { return engine_.start(spec); });
+  }
+  // Of this process.
+  static std::set<int> sockets() {
+    std::set<int> found;
+    for (const std::string& fd : list_directory("/proc/self/fd")) {
+      std::array<char, 8> target{};
+      const ssize_t n = ::readlink(("/proc/self/fd/" + fd).c_str(), target.data(), target.size());
+      if (n > 0 && std::string_view(target.data(), 7) == "socket:") found.insert(std::stoi(fd));
+    }
+    return found;
   }
   RecordedCall only_start() {
     const auto calls = systemd_.calls("StartTransientUnit");
@@ -69,7 +87,26 @@ TEST_F(StartTest, AScopeIsAskedForWithItsProcess) {
                                     R"(("Slice" <s "agentctl-shop.slice">) )"
                                     R"(("CollectMode" <s "inactive-or-failed">) )"
                                     R"(("TimeoutStopUSec" <t 5000000>) )"
+                                    R"(("AddRef" <b true>) )"
                                     R"(("PIDs" <au [4711]>)] [])");
+}
+
+// Who runs a command in a scope waits for it, and reads nothing meanwhile.
+TEST_F(StartTest, WhatOthersStartAfterwardsDoesNotPileUpUnread) {
+  const std::set<int> before = sockets();
+  engine_.connect();
+  std::vector<int> own;
+  std::ranges::set_difference(sockets(), before, std::back_inserter(own));
+  ASSERT_EQ(own.size(), 1);
+  EXPECT_TRUE(start(service_spec()).started);
+  systemd_.on("GetAll", [](Exchange& exchange) {
+    for (int i = 0; i < 100; ++i) exchange.job_removed("done", "/org/freedesktop/systemd1/job/others");
+    exchange.proceed();
+  });
+  SystemdEngine(ManagerScope::user, runtime_dir()).inspect("agentctl-web.service");
+  int unread = 0;
+  ASSERT_EQ(::ioctl(own.front(), FIONREAD, &unread), 0);
+  EXPECT_LT(unread, 1000);
 }
 
 TEST_F(StartTest, ASystemServiceIsAskedForOnTheSystemBus) {

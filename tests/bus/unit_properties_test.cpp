@@ -137,7 +137,16 @@ TEST(UnitProperties, OfAScopeHaveItsProcessAndNothingOfAService) {
   for (const ManagerScope scope : {ManagerScope::user, ManagerScope::system})
     expect_properties(unit_properties(spec, scope),
                       common() + Properties{{"RuntimeMaxUSec", std::uint64_t{3'600'000'000}},
+                                            {"AddRef", true},
                                             {"PIDs", std::vector<std::uint32_t>{4711}}});
+}
+
+TEST(UnitProperties, KeepAScopeLoadedWhoseEndSomebodyWaitsFor) {
+  UnitSpec spec = service();
+  spec.kind = SessionKind::scope;
+  spec.can_attach = true;
+  expect_properties(unit_properties(spec, ManagerScope::user),
+                    common() + Properties{{"Delegate", true}, {"PIDs", std::vector<std::uint32_t>{}}});
 }
 
 TEST(UnitProperties, LetSystemdLookWhereNoRecorderMayHave) {
@@ -148,7 +157,8 @@ TEST(UnitProperties, LetSystemdLookWhereNoRecorderMayHave) {
                     common() + of_a_service() + Properties{{"OnFailure", reconcile}});
   spec.kind = SessionKind::scope;
   expect_properties(unit_properties(spec, ManagerScope::user),
-                    common() + Properties{{"PIDs", std::vector<std::uint32_t>{}},
+                    common() + Properties{{"AddRef", true},
+                                          {"PIDs", std::vector<std::uint32_t>{}},
                                           {"OnFailure", reconcile},
                                           {"OnSuccess", reconcile}});
 }

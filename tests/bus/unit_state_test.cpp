@@ -94,6 +94,49 @@ TEST_F(UnitStateTest, InspectOfAScopeAsksForItAsAScope) {
   EXPECT_EQ(systemd_.calls("GetAll").back().arguments, R"("org.freedesktop.systemd1.Scope")");
 }
 
+TEST_F(UnitStateTest, AScopeTellsWhetherItsManagerEndedItAndWhen) {
+  struct Case {
+    const char* active;
+    std::uint64_t left;
+    std::uint64_t inactive;
+    std::optional<microseconds> ended_after;
+  };
+  constexpr std::uint64_t entered = 1000;
+  for (const Case& row : {
+           Case{"active", 0, 0, std::nullopt}, Case{"active", 900, 950, std::nullopt},  // of an earlier life
+           Case{"deactivating", 1500, 0, microseconds(500)}, Case{"failed", 1500, 1600, microseconds(500)},
+           Case{"inactive", 1500, 1600, microseconds(500)},
+           Case{"inactive", 1500, 1500, std::nullopt},  // its processes had ended
+       }) {
+    systemd_.set_unit({.name = "agentctl-shell.scope",
+                       .active_state = row.active,
+                       .entered_usec = entered,
+                       .left_usec = row.left,
+                       .inactive_usec = row.inactive,
+                       .result = "timeout"});
+    const auto details = engine_.inspect("agentctl-shell.scope");
+    ASSERT_TRUE(details);
+    EXPECT_EQ(details->ended_after, row.ended_after) << row.active << " " << row.left;
+    EXPECT_EQ(details->result, "timeout");
+  }
+}
+
+TEST_F(UnitStateTest, AScopeIsLetGoOfAndItIsNoMatterWhenNobodyHeldIt) {
+  systemd_.set_unit({.name = "agentctl-shell.scope"});
+  engine_.release("agentctl-shell.scope");
+  const auto calls = systemd_.calls("Unref");
+  ASSERT_EQ(calls.size(), 1);
+  EXPECT_EQ(calls.front().path, "/org/freedesktop/systemd1/unit/agentctl_2dshell_2escope");
+  systemd_.on("Unref", refuse_with("org.freedesktop.systemd1.NotReferenced", "Unit has not been referenced yet."));
+  EXPECT_NO_THROW(engine_.release("agentctl-shell.scope"));
+}
+
+TEST_F(UnitStateTest, AManagerThatGoesDownSaysSo) {
+  EXPECT_FALSE(engine_.is_shutting_down());
+  systemd_.set_property("SystemState", "stopping");
+  EXPECT_TRUE(engine_.is_shutting_down());
+}
+
 TEST_F(UnitStateTest, InspectOfAMissingUnitIsNothing) {
   EXPECT_EQ(engine_.inspect("agentctl-web.service"), std::nullopt);
 }

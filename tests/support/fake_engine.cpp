@@ -120,6 +120,13 @@ std::optional<UnitDetails> FakeEngine::inspect(const std::string& unit) {
   return found->second;
 }
 
+void FakeEngine::release(const std::string& unit) {
+  calls.push_back("release " + unit);
+  if (on_release) on_release(unit);
+  if (const auto found = units.find(unit); found != units.end() && !is_alive(found->second.state.activity))
+    units.erase(found);
+}
+
 void FakeEngine::stop(const std::vector<std::string>& names) {
   calls.push_back("stop" + joined(names));
   for (const std::string& name : names)

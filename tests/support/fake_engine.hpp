@@ -21,10 +21,11 @@ class FakeEngine : public Engine {
   /// By slice: how many units are in it.
   std::map<std::string, std::size_t> crowds;
   std::map<std::string, std::vector<pid_t>> process_lists;
+  bool shutting_down = false;
 
-  /// In order: "connect", "start UNIT", "list", "inspect UNIT", "stop UNIT UNIT", "restart UNIT", "kill UNIT 15",
-  /// "kill-host UNIT", "request UNIT", "help UNIT", "attach UNIT 4711", "limit UNIT 90s", "forget UNIT", "watch UNIT
-  /// UNIT".
+  /// In order: "connect", "start UNIT", "list", "inspect UNIT", "release UNIT", "stop UNIT UNIT", "restart UNIT",
+  /// "kill UNIT 15", "kill-host UNIT", "request UNIT", "help UNIT", "attach UNIT 4711", "limit UNIT 90s", "forget
+  /// UNIT", "watch UNIT UNIT".
   std::vector<std::string> calls;
   /// What start() and request_start() were given.
   std::vector<UnitSpec> specs;
@@ -35,6 +36,7 @@ class FakeEngine : public Engine {
   std::function<StartResult(const UnitSpec&)> on_start;
   std::function<StartResult(const std::string& unit)> on_restart;
   std::function<void(const std::string& unit)> on_stop;
+  std::function<void(const std::string& unit)> on_release;
   std::function<void(const std::string& unit, int signal)> on_kill;
   std::function<void(const std::vector<pid_t>& processes)> on_attach;
   /// Runs at each inspect() before it looks: for what happens between two looks.
@@ -54,6 +56,8 @@ class FakeEngine : public Engine {
   void attach(const std::string& unit, const std::vector<pid_t>& processes) override;
   std::vector<UnitState> list_while(const std::function<void()>& meanwhile) override;
   std::optional<UnitDetails> inspect(const std::string& unit) override;
+  void release(const std::string& unit) override;
+  bool is_shutting_down() override { return shutting_down; }
   void stop(const std::vector<std::string>& names) override;
   StartResult restart(const std::string& unit) override;
   void kill(const std::string& unit, int signal) override;

@@ -61,12 +61,52 @@ def test_it_is_a_live_session_meanwhile(agentctl, folder):
     assert agentctl.status("a")["state"] == "stopped"
 
 
-def test_it_can_be_stopped_with_systemctl(agentctl):
-    process = agentctl.popen("run", "--scope", "-n", "a", "--", "sleep", "1000")
-    eventually(lambda: agentctl.units() and agentctl.status("a")["state"] == "running", what="a running session")
+# What a command makes of SIGTERM, and the status that it ends with.
+ENDS = [("echo up; exec sleep 1000", 128 + signal.SIGTERM), ("trap 'exit 0' TERM; echo up; while :; do sleep 0.1; done", 0),
+        ("trap 'sleep 0.3; exit 7' TERM; echo up; while :; do sleep 0.1; done", 7)]
+
+
+def start_here(agentctl, *options, script=ENDS[0][0]):
+    process = agentctl.popen("run", "--scope", "-n", "a", *options, "--", "sh", "-c", script)
+    assert process.stdout.readline() == b"up\n"
+    eventually(lambda: agentctl.status("a")["state"] == "running", what="a running session")
+    return process
+
+
+@pytest.mark.parametrize("script, status", ENDS)
+def test_it_can_be_stopped_with_systemctl(agentctl, script, status):
+    process = start_here(agentctl, script=script)
     assert agentctl.systemctl("stop", "agentctl-a.scope").status == 0
+    assert process.wait(15) == status
+    session = agentctl.status("a")
+    assert (session["state"], session["reason"]) == ("stopped", "stopped with systemctl")
+    assert not agentctl.units()
+
+
+@pytest.mark.parametrize("script, status", ENDS)
+def test_it_can_be_stopped_with_agentctl(agentctl, script, status):
+    process = start_here(agentctl, "--ttl", "1h", script=script)
+    assert agentctl("stop", "a").status == 0
+    assert process.wait(15) == status
+    session = agentctl.status("a")
+    assert (session["state"], session["reason"]) == ("stopped", f"stopped by {agentctl.account.name}")
+
+
+def test_a_signal_with_systemctl_is_no_stop(agentctl):
+    process = start_here(agentctl)
+    assert agentctl.systemctl("kill", "--signal=TERM", "agentctl-a.scope").status == 0
     assert process.wait(15) == 128 + signal.SIGTERM
-    assert agentctl.status("a")["state"] in ("stopped", "failed")
+    session = agentctl.status("a")
+    assert (session["state"], session["reason"]) == ("failed", "killed by SIGTERM")
+
+
+def test_neither_reload_nor_reexecution_makes_it_forget_who_ended_it(agentctl):
+    for verb in ("daemon-reload", "daemon-reexec"):
+        process = start_here(agentctl)
+        assert agentctl.systemctl(verb).status == 0
+        assert agentctl.systemctl("stop", "agentctl-a.scope").status == 0
+        assert process.wait(15) == 128 + signal.SIGTERM
+        assert agentctl.status("a")["reason"] == "stopped with systemctl", verb
 
 
 def test_what_it_leaves_behind_goes_with_it(agentctl):
@@ -78,11 +118,12 @@ def test_what_it_leaves_behind_goes_with_it(agentctl):
     assert agentctl.status("a")["exit"]["code"] == 3
 
 
-def test_the_time_limit_ends_it(agentctl):
-    result = agentctl("run", "--scope", "-n", "a", "--ttl", "1s", "--", "sh", "-c", "sleep 1000 & wait")
+@pytest.mark.parametrize("script", ["sleep 1000 & wait"] + [script for script, _ in ENDS])
+def test_the_time_limit_ends_it(agentctl, script):
+    result = agentctl("run", "--scope", "-n", "a", "--ttl", "1s", "--", "sh", "-c", script)
     assert result.status == 124
     session = agentctl.status("a")
-    assert session["state"] == "expired"
+    assert (session["state"], session["reason"]) == ("expired", "time limit of 1s reached")
     assert 1 <= seconds_between(session["started_at"], session["ended_at"]) <= 1 + LATE
 
 
@@ -219,6 +260,6 @@ def test_it_works_in_a_login_session(user_agentctl):
 
 def test_json_does_not_mix_with_the_commands_output(agentctl):
     result = agentctl("run", "--scope", "--json", "-n", "a", "--", "echo", "mine")
-    assert result.status == 0 and result.out.startswith("mine\n")
-    rest = result.out.removeprefix("mine\n")
-    assert not rest or json.loads(rest)["name"] == "a"
+    assert (result.status, result.out, result.err) == (0, "mine\n", "")
+    result = agentctl("run", "--scope", "--json", "-n", "a", "-C", "/nonexistent", "--", "echo", "mine")
+    assert (result.status, result.out) == (125, "") and json.loads(result.err)["error"]["object"] == "/nonexistent"
