@@ -18,7 +18,7 @@
 namespace agentctl {
 namespace {
 
-Error cannot_adopt(pid_t pid, ErrorCode code, std::string reason, std::string hint = {}) {
+Error cannot_adopt(pid_t pid, ErrorCode code, std::string reason, std::string hint) {
   return Error({.code = code,
                 .context = "cannot adopt process",
                 .object = std::to_string(pid),
@@ -38,12 +38,14 @@ std::string session_of(const std::string& control_group) {
 
 Process adoptable(const Context& context, pid_t pid) {
   auto process = find_process(pid);
-  if (!process) throw cannot_adopt(pid, ErrorCode::not_found, "there is no such process");
+  if (!process)
+    throw cannot_adopt(pid, ErrorCode::not_found, "there is no such process", "ps -u " + context.asker.user);
   if (process->uid != context.asker.uid)
     throw cannot_adopt(pid, ErrorCode::not_permitted, "it belongs to " + user_name(process->uid),
                        "sudo -u " + user_name(process->uid) + " agentctl adopt " + std::to_string(pid));
   if (pid == 1 || process->command.empty())
-    throw cannot_adopt(pid, ErrorCode::usage, pid == 1 ? "it is systemd" : "it runs no program");
+    throw cannot_adopt(pid, ErrorCode::usage, pid == 1 ? "it is systemd" : "it runs no program",
+                       "ps -u " + context.asker.user);
   if (const std::string name = session_of(process->control_group); !name.empty())
     throw cannot_adopt(pid, ErrorCode::conflict, "session '" + name + "' has it already", "agentctl status " + name);
   return std::move(*process);
@@ -79,7 +81,8 @@ void refuse_strangers(const Context& context, pid_t pid) {
     if (process.uid != context.asker.uid)
       throw cannot_adopt(pid, ErrorCode::not_permitted,
                          "process " + std::to_string(process.pid) + ", which descends from it, belongs to " +
-                             user_name(process.uid));
+                             user_name(process.uid),
+                         "sudo agentctl --system adopt " + std::to_string(pid));
 }
 
 // One that has ended makes systemd refuse all that it is named with, so that each is then moved alone; what a parent
@@ -131,7 +134,8 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
   if (!result.started) {
     context.registry.discard(record);
     context.runtime.remove(record.id);
-    throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'");
+    throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'",
+                       "agentctl status " + record.request.name);
   }
   fetch_descendants(context, record.unit, pid);
   return observe(context, record);

@@ -14,4 +14,7 @@ std::string absolute_path(const std::string& path, const std::string& cwd);
 /// Throws Error when a session cannot be started in this folder.
 void check_working_directory(const std::string& path);
 
+/// Throws Error when this user cannot append to such a file, which need not exist. Makes nothing.
+void check_output_file(const char* option, const std::string& path);
+
 }  // namespace agentctl

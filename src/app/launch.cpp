@@ -53,6 +53,16 @@ Environment basics_of(const Context& context, const User& user) {
   return environment;
 }
 
+std::string read_environment_file(const std::string& path) {
+  try {
+    constexpr const char* remedy = "write it to a file, which restart reads again, or use -e K=V";
+    if (auto content = read_named_file(path, environment_file_limit, remedy)) return std::move(*content);
+    throw system_error("cannot read", path, ENOENT);
+  } catch (const Error& error) {
+    throw error.with_hint("name another file with --env-file");
+  }
+}
+
 Environment session_environment(const Context& context, const LaunchOptions& options, const std::optional<User>& user) {
   const SessionRequest& request = options.request;
   Environment environment = user                ? basics_of(context, *user)
@@ -61,12 +71,8 @@ Environment session_environment(const Context& context, const LaunchOptions& opt
                                                 : clean_environment(context.environment);
   // The caller's own is another program's port.
   if (!request.ports.empty()) environment.erase("PORT");
-  if (!request.env_file.empty()) {
-    const auto content = read_named_file(request.env_file, environment_file_limit,
-                                         "write it to a file, which restart reads again, or use -e K=V");
-    if (!content) throw system_error("cannot read", request.env_file, ENOENT);
-    add_environment_file(environment, *content, request.env_file, context.environment);
-  }
+  if (!request.env_file.empty())
+    add_environment_file(environment, read_environment_file(request.env_file), request.env_file, context.environment);
   for (const std::string& variable : options.variables) add_variable(environment, variable, context.environment);
   return environment;
 }
@@ -123,7 +129,7 @@ std::optional<uid_t> owner_of(const Record& record) {
                .context = "cannot run as",
                .object = name,
                .reason = "there is no such user any more",
-               .hint = {}});
+               .hint = "getent passwd"});
 }
 
 UnitSpec unit_spec(const Context& context, const Record& record) {
@@ -168,6 +174,9 @@ PreparedLaunch prepare_launch(const Context& context, LaunchOptions options) {
   }
   request.cwd = absolute_path(request.cwd.empty() && user ? user->home : request.cwd, context.cwd);
   check_working_directory(request.cwd);
+  // Another user's rights are not root's.
+  if (!user && !request.stdout_file.empty()) check_output_file("--stdout", request.stdout_file);
+  if (!user && !request.stderr_file.empty()) check_output_file("--stderr", request.stderr_file);
   Environment environment = session_environment(context, options, user);
   const auto path = environment.find("PATH");
   prepared.launch.executable =

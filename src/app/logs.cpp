@@ -24,7 +24,7 @@ void require_log(const Session& session) {
                .context = "there is no log of session",
                .object = session.record.request.name,
                .reason = "it was started with --scope, so its output went to its own terminal",
-               .hint = {}});
+               .hint = "agentctl status " + session.record.request.name});
 }
 
 /// Holds the last lines back until it is known which are the last, and what is missing between them.

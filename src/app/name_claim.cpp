@@ -19,7 +19,9 @@ Error cannot_start(const Record& record, const Error& error, const std::string& 
                 .context = "cannot start session",
                 .object = name,
                 .reason = exists ? "a session of that name lives" : reason,
-                .hint = exists ? "agentctl status " + name : error.hint()});
+                .hint = exists                 ? "agentctl status " + name
+                        : error.hint().empty() ? "agentctl doctor"
+                                               : error.hint()});
 }
 
 bool wants_more_than_a_name(const SessionRequest& request) {

@@ -203,7 +203,7 @@ Error cancelled_meanwhile(Context& context, const Record& record) {
                 .context = "cannot start session",
                 .object = record.request.name,
                 .reason = ended ? ended->end->reason : "its record is gone",
-                .hint = {}});
+                .hint = "agentctl list -a"});
 }
 
 }  // namespace

@@ -246,7 +246,7 @@ class Batch {
                      .context = "cannot start service",
                      .object = member.spec->name,
                      .reason = session.reason,
-                     .hint = {}});
+                     .hint = "agentctl status " + member.spec->name});
       member.outcome.tail = last_lines_of(session);
     }
   }

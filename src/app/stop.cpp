@@ -219,7 +219,9 @@ Session restart_session(Context& context, const Session& session, const std::vec
 TimePoint extend_session(Context& context, const Session& session, microseconds by) {
   require_live(session, "cannot extend session");
   const Record& record = session.record;
-  if (!session.expires_at) throw cannot("extend", session, ErrorCode::conflict, "it has no time limit", "");
+  if (!session.expires_at)
+    throw cannot("extend", session, ErrorCode::conflict, "it has no time limit",
+                 "agentctl stop " + record.request.name);
   const auto details = inspect_unit(context, record);
   auto client = ControlClient::connect(context.runtime.folder(record.id));
   if (!details || !details->active_since || !client)

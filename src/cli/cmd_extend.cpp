@@ -21,7 +21,9 @@ int cmd_extend(Invocation& invocation) {
   const Session session = find_session(context, name);
   const TimePoint ends = extend_session(context, session, by);
   if (invocation.globals().json) {
-    print(to_json(find_by_record(context, session.record)) + "\n");
+    Session extended = find_by_record(context, session.record);
+    read_usage(context, extended);
+    print(to_json(extended) + "\n");
   } else {
     print(session.record.request.name + ": " + format_rough_span(ends - now()) + " left, ends " + format_local(ends) +
           "\n");

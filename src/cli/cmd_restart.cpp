@@ -21,8 +21,10 @@ int cmd_restart(Invocation& invocation) {
   std::vector<Session> restarted;
   for (const Session& session : find_sessions(context, names)) {
     restarted.push_back(restart_session(context, session, variables));
-    const Session& current = restarted.back();
-    if (!invocation.globals().json)
+    Session& current = restarted.back();
+    if (invocation.globals().json)
+      read_usage(context, current);
+    else
       print(current.record.request.name + ": " + paint(to_string(current.state), color_of(current.state)) +
             ", attempt " + std::to_string(current.record.attempt) + "\n");
   }

@@ -20,6 +20,7 @@
 #include "cli/waiting.hpp"
 #include "domain/configuration.hpp"
 #include "domain/ports.hpp"
+#include "domain/request_rules.hpp"
 #include "systemd/unit_properties.hpp"
 
 namespace agentctl {
@@ -27,6 +28,7 @@ namespace {
 
 struct RunOptions {
   LaunchOptions launch;
+  std::optional<std::string> name;
   std::vector<std::string> labels;
   std::vector<std::string> ports;
   std::string restart;
@@ -53,7 +55,7 @@ struct RunOptions {
 
 void add_options(CommandLine& line, RunOptions& options, bool& detach, std::optional<microseconds>& stop_timeout) {
   SessionRequest& request = options.launch.request;
-  line.add_option("-n,--name", request.name, "NAME", "name, unique among live sessions");
+  line.add_option("-n,--name", options.name, "NAME", "name, unique among live sessions");
   line.add_option("-C,--cwd", request.cwd, "DIR", "folder to run in (default: this one)");
   line.add_option("-e,--env", options.launch.variables, "K=V|K", "set a variable, or pass your own on");
   line.add_option("--env-file", request.env_file, "FILE", "variables, one K=V a line");
@@ -194,6 +196,9 @@ RunOptions parse(Invocation& invocation) {
   if (detach + options.wait + options.follow + options.scope > 1)
     throw usage_error("run", "--detach, --wait, --follow and --scope exclude each other");
   SessionRequest& request = options.launch.request;
+  request.command = line.rest();
+  if (options.name && !request.command.empty()) check_name(*options.name);
+  request.name = options.name.value_or("");
   if (options.reuse && (options.replace || options.scope))
     throw usage_error("run",
                       std::string("--reuse and ") + (options.scope ? "--scope" : "--replace") + " exclude each other");
@@ -202,7 +207,6 @@ RunOptions parse(Invocation& invocation) {
     throw usage_error(
         "run", "--reuse and --replace need -n, --exclusive or --source: each other session has a name of its own");
   options.launch.existing = options.reuse ? Existing::reuse : options.replace ? Existing::replace : Existing::refuse;
-  request.command = line.rest();
   request.kind = options.scope ? SessionKind::scope : SessionKind::service;
   if (stop_timeout) request.stop_timeout = *stop_timeout;
   request.restart = restart_rules(options);
@@ -244,9 +248,10 @@ void warn_of_logout(const Context& context) {
                 context.asker.user);
 }
 
-void announce(const Session& session, bool reused, bool json) {
-  const std::string& name = session.record.request.name;
+void announce(Context& context, Session session, bool reused, bool json) {
+  const std::string name = session.record.request.name;
   if (json) {
+    read_usage(context, session);
     print(to_json(session) + "\n");
   } else if (!stdout_is_terminal()) {
     print(name + "\n");
@@ -293,35 +298,52 @@ int run_foreground(Invocation& invocation, const RunOptions& options, const Sess
   return exit_status_of(ended);
 }
 
+Session start(Context& context, const PreparedLaunch& prepared, bool json) {
+  Waiting waiting("waiting for a slot of pool " + prepared.launch.record.request.pool.name);
+  try {
+    return start_session(context, prepared, waiting.tick());
+  } catch (const Error&) {
+    waiting.done();
+    if (!json) show_last_words(context, prepared.launch.record);
+    throw;
+  }
+}
+
+int run(Invocation& invocation, const RunOptions& options) {
+  Context& context = invocation.context();
+  const bool json = invocation.globals().json;
+  const PreparedLaunch prepared = prepare_launch(context, options.launch);
+  if (options.dry_run) {
+    print_unit(prepared, context.scope, json);
+    return 0;
+  }
+  if (options.scope) {
+    Waiting waiting("waiting for a slot of pool " + prepared.launch.record.request.pool.name);
+    return exit_status_of(run_scope_session(context, prepared, waiting.tick()));
+  }
+  const Session session = start(context, prepared, json);
+  warn_of_logout(context);
+  if (options.wait || options.follow) return run_foreground(invocation, options, session);
+  announce(context, session, session.record.id != prepared.launch.record.id, json);
+  return 0;
+}
+
+bool is_told_by_its_own_status(ErrorCode code) {
+  return code == ErrorCode::usage || code == ErrorCode::command_not_found || code == ErrorCode::command_not_executable;
+}
+
 }  // namespace
 
 int cmd_run(Invocation& invocation) {
   const RunOptions options = parse(invocation);
-  Context& context = invocation.context();
-  const PreparedLaunch prepared = prepare_launch(context, options.launch);
-  if (options.dry_run) {
-    print_unit(prepared, context.scope, invocation.globals().json);
-    return 0;
-  }
+  // In the foreground forms every other status is the session's own, so agentctl's failures are 125.
+  const bool foreground = (options.wait || options.follow || options.scope) && !options.dry_run;
   try {
-    Waiting waiting("waiting for a slot of pool " + prepared.launch.record.request.pool.name);
-    if (options.scope) return exit_status_of(run_scope_session(context, prepared, waiting.tick()));
-    const Session session = start_session(context, prepared, waiting.tick());
-    waiting.done();
-    warn_of_logout(context);
-    if (options.wait || options.follow) return run_foreground(invocation, options, session);
-    announce(session, session.record.id != prepared.launch.record.id, invocation.globals().json);
-    return 0;
+    return run(invocation, options);
   } catch (const Error& error) {
-    if (!invocation.globals().json) show_last_words(context, prepared.launch.record);
-    // In the foreground forms every other status is the session's own, so agentctl's failures are 125.
-    const bool foreground = options.wait || options.follow || options.scope;
-    const int code = static_cast<int>(error.code());
-    if (!foreground || error.code() == ErrorCode::command_not_found ||
-        error.code() == ErrorCode::command_not_executable)
-      throw;
+    if (!foreground || is_told_by_its_own_status(error.code())) throw;
     print_error(error, invocation.take_warnings(), invocation.globals().json);
-    return code == static_cast<int>(ErrorCode::usage) ? code : 125;
+    return 125;
   }
 }
 

@@ -23,10 +23,13 @@ std::string report(const StopOutcome& outcome) {
 std::string report_json(const std::vector<StopOutcome>& outcomes, bool remove) {
   std::vector<Session> sessions;
   for (const StopOutcome& outcome : outcomes) sessions.push_back(outcome.session);
-  if (!remove) return to_json(sessions) + "\n";
   boost::json::value objects = boost::json::parse(to_json(sessions));
-  for (std::size_t i = 0; i < outcomes.size(); ++i)
-    objects.get_array()[i].get_object()["removed"] = outcomes[i].removed;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    boost::json::object& object = objects.get_array()[i].get_object();
+    object["processes"] = outcomes[i].processes;
+    object["processes_left"] = outcomes[i].left;
+    if (remove) object["removed"] = outcomes[i].removed;
+  }
   return boost::json::serialize(objects) + "\n";
 }
 

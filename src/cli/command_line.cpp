@@ -138,6 +138,17 @@ void CommandLine::add_option(const std::string& names, std::string& value, const
   app_->add_option(names, value, help)->type_name(type);
 }
 
+// CLI11's own optional takes "" for none.
+void CommandLine::add_option(const std::string& names, std::optional<std::string>& value, const char* type,
+                             const std::string& help) {
+  if (!may_be_given(names)) return;
+  const auto text = std::make_shared<std::string>();
+  CLI::Option* option = app_->add_option(names, *text, help)->type_name(type);
+  after_parse_.push_back([text, option, &value] {
+    if (option->count() > 0) value = *text;
+  });
+}
+
 void CommandLine::add_option(const std::string& names, std::vector<std::string>& values, const char* type,
                              const std::string& help) {
   if (!may_be_given(names)) return;

@@ -35,6 +35,9 @@ class CommandLine {
   // What is given is written to the variables by parse(); `names` are "-s,--long".
   void add_flag(const std::string& names, bool& flag, const std::string& help);
   void add_option(const std::string& names, std::string& value, const char* type, const std::string& help);
+  /// One that stays empty when it is not given; "" is something else.
+  void add_option(const std::string& names, std::optional<std::string>& value, const char* type,
+                  const std::string& help);
   /// One that may be given more than once.
   void add_option(const std::string& names, std::vector<std::string>& values, const char* type,
                   const std::string& help);

@@ -43,8 +43,7 @@ constexpr std::array<std::string_view, 19> dropped{
 
 constexpr std::array<std::string_view, 3> dropped_prefixes{"CLAUDECODE_", "CLAUDE_CODE_", "AGENTCTL_"};
 
-constexpr std::array<const char*, 8> minimal{"HOME", "USER", "LOGNAME", "SHELL",
-                                             "PATH", "LANG", "TERM",    "XDG_RUNTIME_DIR"};
+constexpr std::array<const char*, 7> minimal{"HOME", "USER", "SHELL", "PATH", "LANG", "TERM", "XDG_RUNTIME_DIR"};
 
 constexpr std::array<const char*, 4> bare{"PATH", "HOME", "TEMP", "TMP"};
 

@@ -16,7 +16,7 @@ bool passes_to_session(std::string_view name);
 /// The caller's environment, cleaned by passes_to_session().
 Environment clean_environment(const Environment& caller);
 
-/// What --clean-env starts from: HOME, USER, LOGNAME, SHELL, PATH, LANG, TERM, XDG_RUNTIME_DIR, as far as they are set.
+/// What --clean-env starts from: HOME, USER, SHELL, PATH, LANG, TERM, XDG_RUNTIME_DIR, as far as they are set.
 Environment minimal_environment(const Environment& caller);
 
 /// What services of a file start from: PATH, HOME, TEMP, TMP.

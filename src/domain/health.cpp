@@ -23,7 +23,7 @@ std::optional<Value> find_name(const std::array<const char*, N>& names, std::str
   return std::nullopt;
 }
 
-[[noreturn]] void refuse(const char* option, const std::string& reason, const std::string& hint = {}) {
+[[noreturn]] void refuse(const char* option, const std::string& reason, const std::string& hint) {
   throw Error({.code = ErrorCode::usage, .context = "invalid", .object = option, .reason = reason, .hint = hint});
 }
 
@@ -40,7 +40,7 @@ void require_regex(const char* option, const std::string& expression) {
   try {
     const Regex regex(expression);
   } catch (const Error& error) {
-    refuse(option, error.reason());
+    refuse(option, error.reason(), "a regular expression as in JavaScript, for example 'ready|listening on'");
   }
 }
 
@@ -75,7 +75,8 @@ HealthCheck parse_ready(const std::string& text) {
     check.target = text.substr(prefix.text.size());
     return check;
   }
-  refuse("--ready", "'" + to_printable(text) + "' is none of http://… tcp:PORT unix:PATH cmd:COMMAND log:RE notify");
+  refuse("--ready", "'" + to_printable(text) + "' is none of http://… tcp:PORT unix:PATH cmd:COMMAND log:RE notify",
+         "--ready tcp:3000");
 }
 
 std::string to_text(const HealthCheck& check) {
@@ -116,21 +117,21 @@ microseconds check_limit(const HealthCheck& check) {
 
 void check_health(const HealthCheck& check) {
   if (check.target.size() > max_argument || check.target.find('\0') != std::string::npos)
-    refuse("--ready", "must be at most " + std::to_string(max_argument) + " bytes");
+    refuse("--ready", "must be at most " + std::to_string(max_argument) + " bytes", "--ready cmd:SCRIPT");
   if (check.target.empty() && check.kind != HealthKind::notify)
-    refuse("--ready", std::string("'") + to_string(check.kind) + "' needs something to look at");
+    refuse("--ready", std::string("'") + to_string(check.kind) + "' needs something to look at", "--ready tcp:3000");
   if (check.kind == HealthKind::tcp && !parse_tcp_target(check.target))
     refuse("--ready", "'" + to_printable(check.target) + "' is not PORT or HOST:PORT with an IP address or localhost",
            "--ready tcp:3000");
   if (check.kind == HealthKind::unix_socket && (!check.target.starts_with('/') || check.target.size() > 107))
-    refuse("--ready", "a socket's path must be absolute and have at most 107 bytes");
+    refuse("--ready", "a socket's path must be absolute and have at most 107 bytes", "--ready unix:/run/web.sock");
   if (check.kind == HealthKind::log) require_regex("--ready", check.target);
   if (!check.expect_regex.empty()) require_regex("expect_regex", check.expect_regex);
   constexpr microseconds longest = std::chrono::hours(24);
   if (check.timeout <= microseconds(0) || check.timeout > longest)
-    refuse("--ready-timeout", "must be longer than 0 and at most 1d");
+    refuse("--ready-timeout", "must be longer than 0 and at most 1d", "--ready-timeout 1min");
   if (check.interval && (*check.interval < std::chrono::milliseconds(100) || *check.interval > longest))
-    refuse("--ready-interval", "must be from 100ms to 1d");
+    refuse("--ready-interval", "must be from 100ms to 1d", "--ready-interval 1s");
 }
 
 }  // namespace agentctl

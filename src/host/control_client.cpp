@@ -19,6 +19,11 @@ using std::chrono::steady_clock;
 
 constexpr const char* no_sense = "the session host's answer makes no sense";
 
+// The folder is named after the session's id.
+std::string remedy_for(const std::string& runtime_dir) {
+  return "agentctl status " + runtime_dir.substr(runtime_dir.find_last_of('/') + 1);
+}
+
 // A caller may say `forever`.
 steady_clock::time_point after(microseconds timeout) {
   return steady_clock::now() + std::min<microseconds>(timeout, std::chrono::years(100));
@@ -35,9 +40,9 @@ std::optional<ControlClient> ControlClient::connect(const std::string& runtime_d
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   if (::connect(fd.get(), address.get(), address.size) < 0) {
     if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR) return std::nullopt;
-    throw system_error("cannot reach the session host at", path, errno);
+    throw system_error("cannot reach the session host at", path, errno).with_hint(remedy_for(runtime_dir));
   }
-  ControlClient client(std::move(fd), path, timeout);
+  ControlClient client(std::move(fd), runtime_dir, timeout);
   const control::Frame answer = client.ask(control::Hello{});
   if (!std::holds_alternative<control::Welcome>(answer)) client.fail(ErrorCode::failed, no_sense);
   return client;
@@ -129,9 +134,9 @@ std::optional<control::Frame> ControlClient::receive(steady_clock::time_point un
 void ControlClient::fail(ErrorCode code, std::string reason) const {
   throw Error({.code = code,
                .context = "cannot talk to the session host at",
-               .object = object_,
+               .object = runtime_dir_ + "/" + control_socket,
                .reason = std::move(reason),
-               .hint = {}});
+               .hint = remedy_for(runtime_dir_)});
 }
 
 }  // namespace agentctl

@@ -37,8 +37,8 @@ class ControlClient {
   int fd() const noexcept { return fd_.get(); }
 
  private:
-  ControlClient(Fd fd, std::string object, microseconds timeout)
-      : fd_(std::move(fd)), object_(std::move(object)), timeout_(timeout) {}
+  ControlClient(Fd fd, std::string runtime_dir, microseconds timeout)
+      : fd_(std::move(fd)), runtime_dir_(std::move(runtime_dir)), timeout_(timeout) {}
 
   control::Frame ask(const control::Frame& request);
   void command(const control::Frame& request);
@@ -48,7 +48,7 @@ class ControlClient {
   [[noreturn]] void fail(ErrorCode code, std::string reason) const;
 
   Fd fd_;
-  std::string object_;
+  std::string runtime_dir_;
   microseconds timeout_;
   control::FrameReader reader_{control::frame_limit};
   bool closed_ = false;

@@ -2,6 +2,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "app/command_lookup.hpp"
 #include "app_fixture.hpp"
 #include "base/file.hpp"
@@ -32,23 +34,89 @@ class PrepareLaunch : public AppTest {
 };
 
 TEST_F(PrepareLaunch, RefusesACommandThatIsMissingWithTheStatusOfAShell) {
-  for (const char* command : {"no-such-tool", "./no-such-tool", "/no/such/tool", "bin/tool/below-a-file"}) {
+  const std::string relative = "a relative path begins at the session's folder: ";
+  for (const auto& [command, hint] :
+       {std::pair{"no-such-tool", std::string("give its path; no folder of PATH has it")},
+        std::pair{"./no-such-tool", relative + (folder / "./no-such-tool")},
+        std::pair{"/no/such/tool", std::string("give the path of a program, or its name alone")},
+        std::pair{"bin/tool/below-a-file", relative + (folder / "bin/tool/below-a-file")}}) {
     const Error error = refusal(options({command}));
     EXPECT_EQ(error.code(), ErrorCode::command_not_found) << command;
     EXPECT_STREQ(error.what(), ("cannot run '" + std::string(command) + "': command not found").c_str());
+    EXPECT_EQ(error.hint(), hint);
   }
   expect_nothing_exists();
 }
 
 TEST_F(PrepareLaunch, RefusesACommandThatCannotBeExecuted) {
-  for (const auto& [command, reason] :
-       {std::pair{"notes", "Permission denied"}, std::pair{"bin/notes", "Permission denied"},
-        std::pair{"./bin", "Is a directory"}, std::pair{"/", "Is a directory"}}) {
-    const Error error = refusal(options({command}));
-    EXPECT_EQ(error.code(), ErrorCode::command_not_executable) << command;
-    EXPECT_EQ(error.reason(), reason) << command;
+  struct Case {
+    const char* command;
+    const char* reason;
+    std::string hint;
+  };
+  const std::string chmod = "chmod +x " + (folder / "bin/notes");
+  for (const Case& row :
+       {Case{"notes", "Permission denied", chmod}, Case{"bin/notes", "Permission denied", chmod},
+        Case{"./bin", "Is a directory", "name a program in it"}, Case{"/", "Is a directory", "name a program in it"},
+        Case{"/dev/null", "Permission denied", "namei -l /dev/null"}}) {
+    const Error error = refusal(options({row.command}));
+    EXPECT_EQ(error.code(), ErrorCode::command_not_executable) << row.command;
+    EXPECT_EQ(error.reason(), row.reason) << row.command;
+    EXPECT_EQ(error.hint(), row.hint) << row.command;
   }
   expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, RefusesAnOutputFileThatCannotBe) {
+  struct Case {
+    std::string file;
+    const char* reason;
+    std::string hint;
+  };
+  const std::string another = "name another file with --stdout";
+  for (const Case& row :
+       {Case{"missing/out", "No such file or directory", "mkdir -p " + (folder / "missing") + ", or " + another},
+        Case{"bin", "Is a directory", another}, Case{"bin/notes/out", "Not a directory", another}}) {
+    LaunchOptions launch = options();
+    launch.request.stdout_file = row.file;
+    const Error error = refusal(launch);
+    EXPECT_EQ(error.code(), ErrorCode::failed);
+    EXPECT_EQ(error.context(), "cannot open the output file");
+    EXPECT_EQ(error.object(), folder / row.file);
+    EXPECT_EQ(error.reason(), row.reason);
+    EXPECT_EQ(error.hint(), row.hint);
+    launch.request.stderr_file = std::exchange(launch.request.stdout_file, "");
+    EXPECT_THAT(refusal(launch).hint(), testing::EndsWith("name another file with --stderr"));
+  }
+  expect_nothing_exists();
+}
+
+TEST_F(PrepareLaunch, RefusesAnOutputFileThatItMayNotWrite) {
+  for (const std::string& path : {folder.path(), folder / "bin"}) ::chmod(path.c_str(), 0755);
+  ChildProcess stranger = as_stranger([&] {
+    const auto is_refused = [&](const std::string& path) {
+      try {
+        check_output_file("--stdout", path);
+      } catch (const Error& error) {
+        return error.code() == ErrorCode::not_permitted;
+      }
+      return false;
+    };
+    return is_refused(folder / "bin/notes") && is_refused(folder / "bin/new") && !is_refused("/dev/null");
+  });
+  EXPECT_EQ(stranger.wait(), 0);
+}
+
+TEST_F(PrepareLaunch, TakesAnyOutputFileThatCanBe) {
+  put_file(folder / "out", "", 0644);
+  EXPECT_EQ(::symlink("not-there-yet", (folder / "link").c_str()), 0);
+  for (const char* file : {"out", "new", "link", "/dev/null"}) {
+    LaunchOptions launch = options();
+    launch.request.stdout_file = file;
+    launch.request.stderr_file = file;
+    EXPECT_NO_THROW(prepare_launch(context, launch)) << file;
+  }
+  EXPECT_FALSE(exists(folder / "new"));
 }
 
 TEST_F(PrepareLaunch, RefusesAFolderThatCannotBeEntered) {

@@ -89,12 +89,13 @@ TEST(SessionEnvironment, IsTheCallersWithoutWhatIsDropped) {
 TEST(SessionEnvironment, OfNothingIsNothing) { EXPECT_THAT(clean_environment({}), IsEmpty()); }
 
 TEST(MinimalEnvironment, HasTheBasicsThatAreSet) {
-  const Environment caller{{"HOME", "/h"},  {"PATH", "/bin"},      {"TERM", ""},
-                           {"SECRET", "x"}, {"USER", "ann"},       {"LANG", "C"},
-                           {"LC_ALL", "C"}, {"HTTP_PROXY", "p:1"}, {"SHELL", "/bin/sh"}};
+  const Environment caller{{"HOME", "/h"},     {"PATH", "/bin"},        {"TERM", ""},
+                           {"SECRET", "x"},    {"USER", "ann"},         {"LANG", "C"},
+                           {"LC_ALL", "C"},    {"HTTP_PROXY", "p:1"},   {"SHELL", "/bin/sh"},
+                           {"LOGNAME", "ann"}, {"XDG_DATA_HOME", "/d"}, {"XDG_RUNTIME_DIR", "/r"}};
   EXPECT_THAT(minimal_environment(caller),
               ElementsAre(Pair("HOME", "/h"), Pair("LANG", "C"), Pair("PATH", "/bin"), Pair("SHELL", "/bin/sh"),
-                          Pair("TERM", ""), Pair("USER", "ann")));
+                          Pair("TERM", ""), Pair("USER", "ann"), Pair("XDG_RUNTIME_DIR", "/r")));
 }
 
 TEST(Variable, IsSetOrPassedOn) {

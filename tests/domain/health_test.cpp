@@ -44,7 +44,11 @@ TEST(Ready, TcpTakesAddressesAndLocalhostOnly) {
 }
 
 TEST(Ready, RefusesWhatNoCheckCanBeMadeOf) {
-  const auto refusal = [](HealthCheck check) { return thrown_by([&] { check_health(check); }); };
+  const auto refusal = [](HealthCheck check) {
+    const Error error = thrown_by([&] { check_health(check); });
+    EXPECT_NE(error.hint(), "") << error.what();
+    return error;
+  };
   EXPECT_EQ(refusal(parse_ready("tcp:example.org:80")).object(), "--ready");
   EXPECT_EQ(refusal(parse_ready("unix:relative")).object(), "--ready");
   EXPECT_EQ(refusal(parse_ready("unix:/" + std::string(107, 'x'))).object(), "--ready");

@@ -39,12 +39,12 @@ const std::vector<Refusal>& refusals() {
          r.stdout_file = "/tmp/out";
          r.log_max = 1023;
        },
-       "--log-max", "must be at least 1K", ""},
+       "--log-max", "must be at least 1K", "--log-max 1M"},
       {"a port twice",
        [](auto& r) {
          r.ports = {3000, 0, 0, 3000};
        },
-       "--port", "3000 is given more than once", ""},
+       "--port", "3000 is given more than once", "give it once, or --port auto"},
       {"rules for restarts without a policy", [](auto& r) { r.restart.limit = 3; }, "--restart",
        "the rules for restarts need a policy", "--restart on-failure"},
       {"a restart of a scope",
@@ -55,29 +55,30 @@ const std::vector<Refusal>& refusals() {
        "--restart", "a --scope session runs in this terminal", "leave out --scope"},
       {"a restart without delay",
        [](auto& r) { r.restart = {.policy = RestartPolicy::always, .delay = microseconds(99'999)}; }, "--restart-delay",
-       "must be at least 100ms", ""},
+       "must be at least 100ms", "--restart-delay 100ms"},
       {"a shortest delay above the longest",
        [](auto& r) {
          r.restart = {.policy = RestartPolicy::always,
                       .delay = std::chrono::seconds(3),
                       .max_delay = std::chrono::seconds(2)};
        },
-       "--restart-max-delay", "must be at least the delay", ""},
+       "--restart-max-delay", "must be at least the delay", "--restart-max-delay 3s"},
       {"a delay without end", [](auto& r) { r.restart = {.policy = RestartPolicy::always, .max_delay = forever}; },
-       "--restart-max-delay", "must be at least the delay", ""},
+       "--restart-max-delay", "must be at least the delay", "--restart-max-delay 2s"},
       {"no run that is early", [](auto& r) { r.restart = {.policy = RestartPolicy::always, .early = microseconds(0)}; },
-       "--restart-early", "must be longer than 0", ""},
+       "--restart-early", "must be longer than 0", "--restart-early 10s"},
       {"a limit of none", [](auto& r) { r.restart = {.policy = RestartPolicy::always, .limit = 0}; }, "--restart-limit",
-       "must be from 1 to 1000", ""},
+       "must be from 1 to 1000", "--restart-limit 1"},
       {"too many codes",
        [](auto& r) { r.restart = {.policy = RestartPolicy::always, .never_on = std::vector<int>(33, 1)}; },
-       "--no-restart-on", "at most 32 exit codes", ""},
+       "--no-restart-on", "at most 32 exit codes", "leave the rarest to --restart-limit"},
       {"success that is never restarted on failure",
        [](auto& r) { r.restart = {.policy = RestartPolicy::on_failure, .never_on = {0}}; }, "--no-restart-on",
        "0 is no failure", "--restart always"},
       {"a key of 10 kB", [](auto& r) { r.exclusive = std::string(10'000, 'k'); }, "--exclusive",
-       "must be at most 256 bytes of UTF-8", ""},
-      {"a source with a newline", [](auto& r) { r.source = "a\nb"; }, "--source", "must be at most 256 bytes", ""},
+       "must be at most 256 bytes of UTF-8", "shorten its 10000 bytes"},
+      {"a source with a newline", [](auto& r) { r.source = "a\nb"; }, "--source", "must be at most 256 bytes",
+       "write it as plain text in one line"},
       {"no command", [](auto& r) { r.command.clear(); }, "COMMAND", "there is no command to run",
        "agentctl run -- COMMAND [ARG...]"},
       {"an empty command",
@@ -100,31 +101,38 @@ const std::vector<Refusal>& refusals() {
        "--project " + std::string(40, 'p')},
       {"a group with a slash", [](auto& r) { r.group = "a/b"; }, "--group", "'a/b' is not", "--group a-b"},
       {"an agent with a newline", [](auto& r) { r.agent = "a\nb"; }, "--agent", "must be at most 256 bytes of UTF-8",
-       ""},
-      {"an agent that is no UTF-8", [](auto& r) { r.agent = "\xFF"; }, "--agent", "must be at most 256 bytes", ""},
+       "write it as plain text in one line"},
+      {"an agent that is no UTF-8", [](auto& r) { r.agent = "\xFF"; }, "--agent", "must be at most 256 bytes",
+       "write it as plain text in one line"},
       {"a work item that is too long", [](auto& r) { r.work_item = std::string(257, 'w'); }, "--work-item",
-       "must be at most 256 bytes", ""},
+       "must be at most 256 bytes", "shorten its 257 bytes"},
       {"a label without a key",
        [](auto& r) {
          r.labels = {{"", "v"}};
        },
-       "--label", "the key '' is not 1 to 64", ""},
+       "--label", "the key '' is not 1 to 64", "--label KEY=VALUE"},
       {"a label whose key has a space",
        [](auto& r) {
          r.labels = {{"a b", "v"}};
        },
-       "--label", "the key 'a b' is not", ""},
+       "--label", "the key 'a b' is not", "--label a-b=VALUE"},
       {"a label whose value steers the terminal",
        [](auto& r) {
          r.labels = {{"k", "\x1b]0;x\a"}};
        },
-       "--label", "must be at most 256 bytes", ""},
+       "--label", "must be at most 256 bytes", "write it as plain text in one line"},
       {"too many labels",
        [](auto& r) {
          for (int i = 0; i <= 64; ++i) r.labels["k" + std::to_string(i)] = "v";
        },
-       "--label", "at most 64 labels", ""},
-      {"too many ports", [](auto& r) { r.ports.assign(21, 80); }, "--port", "at most 20 ports", ""},
+       "--label", "at most 64 labels", "put several things into one label's value"},
+      {"too many ports", [](auto& r) { r.ports.assign(21, 80); }, "--port", "at most 20 ports",
+       "hold the others by a second session"},
+      {"a pool of no slots", [](auto& r) { r.pool = {.name = "p", .max = -1}; }, "--max", "must be at least 1",
+       "--max 1"},
+      {"a place in no line", [](auto& r) { r.pool.priority = 1; }, "--priority", "needs a pool", "--pool NAME"},
+      {"a place behind the last", [](auto& r) { r.pool = {.name = "p", .priority = -101}; }, "--priority",
+       "must be from -100 to 100", "--priority=-100"},
       {"no time at all", [](auto& r) { r.ttl = microseconds(0); }, "--ttl", "must be longer than 0",
        "--ttl 15min, or infinity"},
       {"a scope as another user",
@@ -159,6 +167,7 @@ TEST(RequestRules, RefuseWithTheOptionTheRuleAndTheRemedy) {
     EXPECT_EQ(error.object(), refusal.option) << refusal.what;
     EXPECT_EQ(error.reason().substr(0, refusal.reason.size()), refusal.reason) << refusal.what;
     EXPECT_EQ(error.hint(), refusal.hint) << refusal.what;
+    EXPECT_NE(error.hint(), "") << refusal.what;
   }
 }
 

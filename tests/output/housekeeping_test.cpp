@@ -89,7 +89,7 @@ TEST_F(HousekeepingTest, WhatHasEndedCannotBeSignalledOrExtended) {
 TEST_F(HousekeepingTest, ExtendNeedsATimeLimitAndAHost) {
   add_live(record_of("web"));
   EXPECT_THAT(agentctl({"extend", "web", "1h"}),
-              ended_with(4, "", error_text("cannot extend session 'web': it has no time limit")));
+              ended_with(4, "", error_text("cannot extend session 'web': it has no time limit", "agentctl stop web")));
   Record limited = record_of("api");
   limited.request.ttl = 1h;
   add_live(limited);
@@ -157,7 +157,8 @@ TEST_F(HousekeepingTest, AScopeSessionHasNoLog) {
   EXPECT_THAT(agentctl({"logs", "web"}),
               ended_with(1, "",
                          error_text("there is no log of session 'web': it was started with --scope, so its output "
-                                    "went to its own terminal")));
+                                    "went to its own terminal",
+                                    "agentctl status web")));
 }
 
 TEST_F(HousekeepingTest, CompletionListsVerbsAndNames) {

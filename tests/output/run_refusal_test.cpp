@@ -26,6 +26,7 @@ std::vector<Case> cases(const std::string& work) {
       {{"-n", "web", "--"}, 2, "invalid 'COMMAND': there is no command to run", "agentctl run -- COMMAND [ARG...]"},
       {{"--", ""}, 2, "invalid 'COMMAND': there is no command to run", "agentctl run -- COMMAND [ARG...]"},
       {{"-n", "My Web"}, 2, std::string("invalid '-n': 'My Web' ") + name_rule, "agentctl run -n my-web"},
+      {{"-n", ""}, 2, std::string("invalid '-n': '' ") + name_rule, "agentctl run -n session"},
       {{"-n", "-web"}, 2, std::string("invalid '-n': '-web' ") + name_rule, "agentctl run -n web"},
       {{"-n", "web-"}, 2, std::string("invalid '-n': 'web-' ") + name_rule, "agentctl run -n web"},
       {{"-n", "a/b"}, 2, std::string("invalid '-n': 'a/b' ") + name_rule, "agentctl run -n a-b"},
@@ -49,19 +50,25 @@ std::vector<Case> cases(const std::string& work) {
        "agentctl run --help"},
       {{"--log-max", "1M"}, 2, "invalid '--log-max': there is no file that it could be for", "--stdout FILE"},
       {{"--label", "tier"}, 2, "--label takes K=V, not 'tier'", "agentctl run --help"},
-      {{"--label", "a b=c"}, 2, "invalid '--label': the key 'a b' is not 1 to 64 of a-z A-Z 0-9 . _ -", ""},
-      {{"--label", "=c"}, 2, "invalid '--label': the key '' is not 1 to 64 of a-z A-Z 0-9 . _ -", ""},
+      {{"--label", "a b=c"},
+       2,
+       "invalid '--label': the key 'a b' is not 1 to 64 of a-z A-Z 0-9 . _ -",
+       "--label a-b=VALUE"},
+      {{"--label", "=c"}, 2, "invalid '--label': the key '' is not 1 to 64 of a-z A-Z 0-9 . _ -", "--label KEY=VALUE"},
       {{"--label", "a=" + long_text},
        2,
        "invalid '--label': must be at most 256 bytes of UTF-8 without control characters",
-       ""},
+       "shorten its 257 bytes"},
       {{"-p", "my shop"}, 2, std::string("invalid '--project': 'my shop' ") + word_rule, "--project my-shop"},
       {{"--group", ".x"}, 2, std::string("invalid '--group': '.x' ") + word_rule, "--group x"},
-      {{"--agent", "a\nb"}, 2, "invalid '--agent': must be at most 256 bytes of UTF-8 without control characters", ""},
+      {{"--agent", "a\nb"},
+       2,
+       "invalid '--agent': must be at most 256 bytes of UTF-8 without control characters",
+       "write it as plain text in one line"},
       {{"--work-item", long_text},
        2,
        "invalid '--work-item': must be at most 256 bytes of UTF-8 without control characters",
-       ""},
+       "shorten its 257 bytes"},
       {{"-C", "/nonexistent"},
        1,
        "cannot start a session in '/nonexistent': No such file or directory",
@@ -79,7 +86,16 @@ std::vector<Case> cases(const std::string& work) {
        "invalid '-e': '1X' is no variable's name ([A-Za-z_][A-Za-z0-9_]*)",
        "-e NAME=VALUE, or -e NAME to pass your own value on"},
       {{"-e", "NOT_SET"}, 2, "invalid '-e': 'NOT_SET' is not set in your environment", "-e NOT_SET=VALUE"},
-      {{"--env-file", "missing"}, 1, "cannot read '" + work + "/missing': No such file or directory", ""},
+      {{"--env-file", "missing"},
+       1,
+       "cannot read '" + work + "/missing': No such file or directory",
+       "name another file with --env-file"},
+      {{"--env-file", "/"}, 1, "cannot read '/': not a regular file", "name another file with --env-file"},
+      {{"--stdout", "missing/log"},
+       1,
+       "cannot open the output file '" + work + "/missing/log': No such file or directory",
+       "mkdir -p " + work + "/missing, or name another file with --stdout"},
+      {{"--stderr", "/"}, 1, "cannot open the output file '/': Is a directory", "name another file with --stderr"},
       {{"--env-file", "env"},
        2,
        "invalid line 3 in '" + work + "/env': '2' is no variable's name ([A-Za-z_][A-Za-z0-9_]*)",
@@ -96,12 +112,16 @@ std::vector<Case> cases(const std::string& work) {
        2,
        "invalid '--stderr': the output of a --scope session goes to the caller's own streams",
        "redirect it with > FILE"},
-      {{"--", "no-such-command"}, 127, "cannot run 'no-such-command': command not found", ""},
-      {{"--", "./no-such-command"}, 127, "cannot run './no-such-command': command not found", ""},
-      {{"--", "./script"}, 126, "cannot run './script': Permission denied", ""},
-      {{"--", "/"}, 126, "cannot run '/': Is a directory", ""},
-      {{"--wait", "--", "no-such-command"}, 127, "cannot run 'no-such-command': command not found", ""},
-      {{"--scope", "--", "./script"}, 126, "cannot run './script': Permission denied", ""},
+      {{"--", "no-such-command"},
+       127,
+       "cannot run 'no-such-command': command not found",
+       "give its path; no folder of PATH has it"},
+      {{"--", "./no-such-command"},
+       127,
+       "cannot run './no-such-command': command not found",
+       "a relative path begins at the session's folder: " + work + "/./no-such-command"},
+      {{"--", "./script"}, 126, "cannot run './script': Permission denied", "chmod +x " + work + "/./script"},
+      {{"--", "/"}, 126, "cannot run '/': Is a directory", "name a program in it"},
   };
 }
 
@@ -120,9 +140,11 @@ class RunRefusals : public OutputTest {
   }
 };
 
-TEST_F(RunRefusals, EachNamesItsCauseAndChangesNothing) {
-  for (const Case& row : cases(path("work")))
+TEST_F(RunRefusals, EachNamesItsCauseAndItsRemedyAndChangesNothing) {
+  for (const Case& row : cases(path("work"))) {
+    EXPECT_NE(row.hint, "") << row.message;
     EXPECT_THAT(agentctl(command_of(row)), ended_with(row.status, "", error_text(row.message, row.hint)));
+  }
   EXPECT_FALSE(exists(path("state/agentctl")));
   EXPECT_FALSE(exists(path("run/agentctl")));
 }
@@ -164,6 +186,29 @@ TEST_F(RunRefusals, InTheForegroundWhatIsAgentctlsOwnFailureIs125) {
     EXPECT_EQ(outcome.out, "");
     EXPECT_THAT(outcome.err, testing::StartsWith("agentctl: cannot reach your systemd user manager over '"));
   }
+}
+
+TEST_F(RunRefusals, InTheForegroundTheyAre125WhereTheStatusWouldBeTheCommandsOwn) {
+  for (const char* form : {"--wait", "--follow", "--scope"}) {
+    for (const Case& row : cases(path("work"))) {
+      // What a scope has not at all is refused first.
+      const auto has = [&](const char* word) {
+        return std::find(row.words.begin(), row.words.end(), word) != row.words.end();
+      };
+      if (has("--scope") || (form == std::string("--scope") && (has("--stdout") || has("--stderr") || has("--uid"))))
+        continue;
+      Words words = command_of(row);
+      words.insert(words.begin() + 1, form);
+      EXPECT_THAT(agentctl(words),
+                  ended_with(row.status == 1 ? 125 : row.status, "", error_text(row.message, row.hint)))
+          << form;
+    }
+  }
+  EXPECT_FALSE(exists(path("state/agentctl")));
+}
+
+TEST_F(RunRefusals, ADryRunIsNoForegroundRun) {
+  EXPECT_EQ(agentctl({"run", "--wait", "--dry-run", "-C", "missing", "--", "true"}).status, 1);
 }
 
 }  // namespace

@@ -115,6 +115,9 @@ TEST_F(StopTest, InJsonIsAnArrayOfTheSessions) {
   ASSERT_EQ(sessions.size(), 1);
   EXPECT_EQ(sessions.at(0).at("state").as_string(), "stopped");
   EXPECT_EQ(sessions.at(0).at("stopped_by").at("user").as_string(), own_user());
+  EXPECT_EQ(sessions.at(0).at("processes"), 0);
+  EXPECT_EQ(sessions.at(0).at("processes_left"), 0);
+  EXPECT_FALSE(sessions.at(0).as_object().contains("removed"));
 }
 
 TEST_F(StopTest, AnInfiniteTimeoutIsAsGoodAsAnyOther) {

@@ -29,6 +29,17 @@ def eventually(condition, deadline=15.0, what=None):
         time.sleep(0.01)
 
 
+def within(bound, attempt):
+    """For times that are promised: attempt() gives seconds, and one of three must be within the bound. A busy machine
+    can spoil one; all of them only when it is agentctl that is late."""
+    took = []
+    while len(took) < 3:
+        took.append(attempt())
+        if took[-1] <= bound:
+            return took[-1]
+    raise AssertionError(f"never within {bound} s: {took}")
+
+
 @dataclasses.dataclass
 class Result:
     """How a command ended."""

@@ -33,9 +33,6 @@ def refused(agentctl, arguments, status, *words, **options):
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_a_name_that_is_none(agentctl, name):
     result = agentctl("run", "-n", name, "--", "true")
-    if name == "":
-        assert result.status in (0, 2)
-        return
     assert result.status == 2 and not result.out and "hint: " in result.err, result
     assert traces(agentctl) == (set(), [])
 
@@ -69,23 +66,42 @@ def test_a_command_that_cannot_be_executed(agentctl, command, status, word):
 
 def test_a_command_that_only_the_kernel_refuses(agentctl, folder):
     """What is found by trying: the record says so, and no unit is left."""
-    for name, content, status, word in (("interpreter", "#!/nonexistent/interpreter\n", 126, "No such file"),
-                                        ("format", "\x7fELF not", 126, "Exec format error")):
+    for name, content, word in (("interpreter", "#!/nonexistent/interpreter\n", "its interpreter '/nonexistent/interpreter' does not exist"),
+                                ("format", "\x7fELF not", "Exec format error")):
         path = f"{folder}/{name}"
         with open(path, "w", encoding="utf-8") as file:
             file.write(content)
         os.chmod(path, 0o755)
         for form in ([], ["--wait"]):
             result = agentctl("run", *form, "-n", name, "--", path)
-            assert result.status in (126, 127) and path in result.err, result
+            assert result.status == 126 and not result.out, result
+            assert result.err == f"agentctl: cannot start session '{name}': cannot execute '{path}': {word}\nhint: agentctl status {name}\n"
         assert not agentctl.units()
         session = agentctl.status(name)
-        assert session["state"] == "failed" and path in session["reason"]
+        assert (session["state"], session["reason"]) == ("failed", f"cannot execute '{path}': {word}")
 
 
 def test_a_folder_that_is_not_there(agentctl, folder):
     refused(agentctl, ["run", "-C", "/nonexistent", "--", "true"], 1, "'/nonexistent'", "No such file or directory", "-C")
     refused(agentctl, ["run", "-C", "/etc/passwd", "--", "true"], 1, "'/etc/passwd'", "Not a directory")
+
+
+def test_what_agentctl_itself_cannot_do_in_the_foreground_is_125(agentctl):
+    for form in ("--wait", "--follow", "--scope"):
+        refused(agentctl, ["run", form, "-C", "/nonexistent", "--", "true"], 125, "'/nonexistent'", "hint: ")
+        refused(agentctl, ["run", form, "--env-file", "/nonexistent", "--", "true"], 125, "'/nonexistent'", "hint: ")
+
+
+def test_an_output_file_that_cannot_be(agentctl, folder):
+    for option in ("--stdout", "--stderr"):
+        refused(agentctl, ["run", option, f"{folder}/missing/x", "--", "true"], 1, f"'{folder}/missing/x'", "No such file or directory",
+                f"hint: mkdir -p {folder}/missing")
+        refused(agentctl, ["run", option, folder, "--", "true"], 1, f"'{folder}'", "Is a directory", option)
+
+
+def test_an_output_file_that_one_may_not_write(user_agentctl):
+    for path in ("/etc/hostname", "/etc/new", "/root/x"):
+        refused(user_agentctl, ["run", "--stdout", path, "--", "true"], 5, f"'{path}'", "Permission denied", "--stdout")
 
 
 def test_a_folder_that_one_may_not_enter(user_agentctl):

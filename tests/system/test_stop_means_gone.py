@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agentctl import LATE, eventually, is_alive, pids_with_argument
+from agentctl import LATE, eventually, is_alive, pids_with_argument, within
 
 TREE = 100
 
@@ -31,6 +31,18 @@ def test_stop_ends_a_tree_that_does_everything_to_survive(agentctl, programs, fo
     session = agentctl.status("web")
     assert session["state"] == "stopped"
     assert not agentctl.units()
+
+
+def test_stop_takes_at_most_its_timeout_and_a_second(agentctl, programs, folder):
+    def seconds():
+        mark = start_tree(agentctl, programs, folder, "web", "--stop-timeout", "1s")
+        result = agentctl("stop", "web")
+        assert result.status == 0 and not pids_with_argument(mark)
+        for name in os.listdir(folder):
+            os.unlink(f"{folder}/{name}")
+        return result.seconds
+
+    within(2, seconds)
 
 
 def test_stop_is_quick_when_all_obey(agentctl):
@@ -150,6 +162,9 @@ def test_stop_reports_in_json(agentctl):
     agentctl.run("web", "sleep", "1000")
     (session,) = agentctl("stop", "--json", "web").json()
     assert (session["name"], session["state"]) == ("web", "stopped")
+    assert (session["processes"], session["processes_left"]) == (2, 0), "the command and its session host"
+    (session,) = agentctl("stop", "--json", "web").json()
+    assert (session["state"], session["processes"], session["processes_left"]) == ("stopped", 0, 0)
 
 
 def test_a_session_that_is_restarted_with_systemctl_can_be_stopped(agentctl):

@@ -37,6 +37,7 @@ def test_run_in_json_gives_the_session(agentctl):
     session = agentctl("run", "--json", "-n", "a", "-p", "shop", "--group", "night", "--agent", "claude", "--work-item",
                        "shop#7", "--label", "team=red", "--label", "x=", "--port", "3000", "--port", "3001", "--ttl", "90min",
                        "--", "sleep", "1000").json()
+    assert session["usage"]["processes"] == 2, "the command and its session host"
     assert set(session) == KEYS
     assert set(session["exit"]) == {"code", "signal", "result"}
     assert set(session["usage"]) == {"cpu_ns", "memory_bytes", "memory_peak_bytes", "processes"}

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from agentctl import LATE, eventually, parse_time, seconds_between
+from agentctl import LATE, eventually, parse_time, seconds_between, within
 
 
 def test_a_session_ends_expired_at_its_time_limit(agentctl):
@@ -18,6 +18,21 @@ def test_a_session_ends_expired_at_its_time_limit(agentctl):
     assert session["ttl_s"] == 2
     assert 2 <= seconds_between(session["started_at"], session["ended_at"]) <= 2 + LATE
     assert agentctl("wait", "a").status == 124, "a wait that comes late gets the same answer"
+
+
+@pytest.mark.parametrize("form", ["--detach", "--wait", "--scope"])
+def test_the_time_limit_is_kept_within_half_a_second(agentctl, form):
+    def seconds_late():
+        status = agentctl("run", "-n", "a", form, "--ttl", "2s", "--", "sleep", "60").status
+        assert (status if form != "--detach" else agentctl("wait", "a").status) == 124
+        told = time.time()
+        session = agentctl.status("a")
+        assert session["state"] == "expired"
+        late = seconds_between(session["started_at"], session["ended_at"]) - 2
+        assert late > -0.1
+        return max(late, told - parse_time(session["started_at"]) - 2)
+
+    within(0.5, seconds_late)
 
 
 def test_a_session_that_ends_in_time_is_not_expired(agentctl):
