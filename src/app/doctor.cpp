@@ -28,8 +28,9 @@ Finding examine_manager(const Context& context, const HostFacts& facts) {
                                                   : "systemctl --failed"};
   }
   return {Verdict::failure, topic, "cannot be reached: " + facts.manager_error,
-          context.scope == ManagerScope::user ? "sudo loginctl enable-linger " + context.asker.user
-                                              : "systemctl status dbus.service"};
+          context.scope == ManagerScope::user
+              ? way_to_user_manager(context.runtime.parent(), context.asker.uid, context.asker.user)
+              : "systemctl status dbus.service"};
 }
 
 Finding examine_version(const HostFacts& facts) {
@@ -45,7 +46,38 @@ Finding examine_lingering(const Context& context) {
           "sudo loginctl enable-linger " + context.asker.user};
 }
 
+// Each assignment of journald.conf(5) in turn: the last that is valid counts.
+template <class Take>
+void for_each_setting(std::string_view config, Take take) {
+  while (!config.empty()) {
+    const std::string_view line = take_line(config);
+    const auto equals = line.find('=');
+    if (equals != std::string_view::npos)
+      take(trim(line.substr(0, equals)), std::string(trim(line.substr(equals + 1))));
+  }
+}
+
+std::string storage_of_journal(std::string_view config) {
+  std::string storage = "auto";
+  for_each_setting(config, [&](std::string_view key, const std::string& value) {
+    const bool valid = value == "auto" || value == "persistent" || value == "volatile" || value == "none";
+    if (key == "Storage" && valid) storage = value;
+  });
+  return storage;
+}
+
 Finding examine_journal(const HostFacts& facts) {
+  const std::string storage = storage_of_journal(facts.journal_config);
+  const std::string change =
+      "Storage=persistent in /etc/systemd/journald.conf and its drop-ins, then sudo systemctl restart systemd-journald";
+  if (storage == "none") return {Verdict::failure, "journal", "Storage=none: what sessions print is not kept", change};
+  if (storage == "volatile") {
+    // What it kept on disk before is there still, and proves nothing.
+    if (!facts.volatile_journal_readable)
+      return {Verdict::failure, "journal",
+              "Storage=volatile: there is nothing in it that you can read, so logs will be empty", change};
+    return {Verdict::warning, "journal", "Storage=volatile: a reboot forgets what sessions printed", change};
+  }
   if (!facts.journal_readable)
     return {Verdict::failure, "journal", "there is nothing in it that you can read, so logs will be empty",
             "journalctl --user -n 1, or sudo mkdir -p /var/log/journal && sudo journalctl --flush"};
@@ -63,15 +95,10 @@ struct RateLimit {
 
 RateLimit parse_rate_limit(std::string_view config) {
   RateLimit limit;
-  while (!config.empty()) {
-    const std::string_view line = take_line(config);
-    const auto equals = line.find('=');
-    if (equals == std::string_view::npos) continue;
-    const std::string_view key = line.substr(0, equals);
-    const std::string value(line.substr(equals + 1));
+  for_each_setting(config, [&](std::string_view key, const std::string& value) {
     if (key == "RateLimitIntervalSec") limit.interval = parse_time_span(value).value_or(limit.interval);
     if (key == "RateLimitBurst") limit.burst = parse_decimal(value).value_or(limit.burst);
-  }
+  });
   return limit;
 }
 
@@ -92,7 +119,7 @@ Finding examine_rate_limit(const HostFacts& facts) {
 }
 
 Finding examine_helpers(const Context& context) {
-  for (const char* helper : {"session-host", "recorder", "starter", "on-end"}) {
+  for (const char* helper : helpers) {
     const std::string path = context.libexec_dir + "/" + helper;
     if (::access(path.c_str(), X_OK) < 0)
       return {Verdict::failure, "helpers", "'" + path + "' cannot be executed",

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,13 @@ struct HostFacts {
   bool booted_with_systemd = false;
   bool journal_persistent = false;
   bool journal_readable = false;
-  std::string journal_config{};  ///< journald.conf(5) with its drop-ins, in the order in which they count
+  bool volatile_journal_readable = false;  ///< the part that is in memory
+  std::string journal_config{};            ///< journald.conf(5) with its drop-ins, in the order in which they count
 };
+
+/// What sessions need of the libexec folder: all that is installed there.
+inline constexpr std::array<const char*, 6> helpers{"session-host", "recorder", "on-end",
+                                                    "starter",      "probe",    "probe-http"};
 
 std::vector<Finding> examine(Context& context, const HostFacts& facts);
 

@@ -35,6 +35,19 @@ std::string boot_id() {
 
 bool lingers(const std::string& user) { return ::access(("/var/lib/systemd/linger/" + user).c_str(), F_OK) == 0; }
 
+std::string way_to_user_manager(const std::string& runtime_dir, uid_t uid, const std::string& user) {
+  const auto is_there = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
+  // The manager's own socket, where systemctl finds it without a bus.
+  constexpr const char* manager = "/systemd/private";
+  const std::string usual_dir = "/run/user/" + std::to_string(uid);
+  if (is_there(runtime_dir + manager) && !is_there(runtime_dir + "/bus"))
+    return "sudo apt install dbus-user-session, then systemctl --user start dbus.socket";
+  if (runtime_dir != usual_dir && is_there(usual_dir + manager))
+    return "unset XDG_RUNTIME_DIR   (your manager is in " + usual_dir + ")";
+  if (lingers(user)) return "systemctl status user@" + std::to_string(uid) + ".service";
+  return "sudo loginctl enable-linger " + user + "   (then it runs without a login)";
+}
+
 std::string command_line_of(pid_t pid) {
   std::string line = read_proc("/proc/" + std::to_string(pid) + "/cmdline", 200);
   while (!line.empty() && line.back() == '\0') line.pop_back();

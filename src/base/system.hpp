@@ -17,6 +17,10 @@ std::string boot_id();
 /// Whether the user's manager runs without a login (loginctl enable-linger), by logind's own mark of it.
 bool lingers(const std::string& user);
 
+/// What helps when the bus of a user's manager cannot be reached in `runtime_dir`, as commands. It depends on what is
+/// missing: the bus (dbus-user-session is only recommended), the right XDG_RUNTIME_DIR, or the manager.
+std::string way_to_user_manager(const std::string& runtime_dir, uid_t uid, const std::string& user);
+
 /// The command line of a process as one string for people, at most 200 bytes; empty when it cannot be read.
 std::string command_line_of(pid_t pid);
 

@@ -17,6 +17,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 /// The first line, without its newline, which is taken off the text together with it.
 std::string_view take_line(std::string_view& text);
 
+/// Without the spaces and tabs at either end.
+std::string_view trim(std::string_view text);
+
 /// Bytes that are no valid UTF-8 become U+FFFD.
 std::string to_valid_utf8(std::string_view bytes);
 bool is_valid_utf8(std::string_view bytes);

@@ -29,6 +29,7 @@ HostFacts gather(ManagerScope scope) {
   const JournalHealth journal = inspect_journal();
   facts.journal_persistent = journal.persistent;
   facts.journal_readable = journal.readable;
+  facts.volatile_journal_readable = journal.volatile_readable;
   facts.journal_config = run_command({"systemd-analyze", "cat-config", "systemd/journald.conf"}).text;
   return facts;
 }

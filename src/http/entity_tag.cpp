@@ -5,15 +5,10 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "base/text.hpp"
+
 namespace agentctl {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 std::string_view without_quotes(std::string_view tag) {
   if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"') return tag.substr(1, tag.size() - 2);

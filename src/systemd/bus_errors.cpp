@@ -5,6 +5,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/system.hpp"
 #include "base/user.hpp"
 
 namespace agentctl {
@@ -70,7 +71,8 @@ Error translate_bus_error(const std::string& name, const std::string& message, c
                 .hint = "agentctl doctor"});
 }
 
-Error unreachable_manager(ManagerScope scope, const std::string& address, const std::string& message) {
+Error unreachable_manager(ManagerScope scope, const std::string& runtime_dir, const std::string& address,
+                          const std::string& message) {
   if (scope == ManagerScope::system)
     return Error({.code = ErrorCode::unreachable,
                   .context = "cannot reach the system's systemd over",
@@ -81,7 +83,7 @@ Error unreachable_manager(ManagerScope scope, const std::string& address, const 
                 .context = "cannot reach your systemd user manager over",
                 .object = address,
                 .reason = plain_reason(message),
-                .hint = "sudo loginctl enable-linger " + user_name(::getuid()) + "   (then it runs without a login)"});
+                .hint = way_to_user_manager(runtime_dir, ::getuid(), user_name(::getuid()))});
 }
 
 }  // namespace agentctl

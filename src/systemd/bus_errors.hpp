@@ -11,7 +11,8 @@ namespace agentctl {
 Error translate_bus_error(const std::string& name, const std::string& message, const std::string& context,
                           const std::string& object);
 
-/// The Error for a manager whose bus cannot be reached.
-Error unreachable_manager(ManagerScope scope, const std::string& address, const std::string& message);
+/// The Error for a manager whose bus cannot be reached at `address`; a user's has its sockets in `runtime_dir`.
+Error unreachable_manager(ManagerScope scope, const std::string& runtime_dir, const std::string& address,
+                          const std::string& message);
 
 }  // namespace agentctl

@@ -117,6 +117,13 @@ class JournalSource : public LogSource {
   bool at_entry_ = false;
 };
 
+bool is_readable(int flags) {
+  sd_journal* journal = nullptr;
+  if (::sd_journal_open(&journal, flags) < 0) return false;
+  const JournalHandle handle(journal, ::sd_journal_close);
+  return ::sd_journal_seek_tail(journal) >= 0 && ::sd_journal_previous(journal) > 0;
+}
+
 }  // namespace
 
 std::unique_ptr<LogSource> Journal::open(const std::string& session, const std::string& unit, ManagerScope scope) {
@@ -131,10 +138,8 @@ JournalHealth inspect_journal() {
     const std::string path = std::string("/var/log/journal/") + ::sd_id128_to_string(machine, text.data());
     health.persistent = ::access(path.c_str(), F_OK) == 0;
   }
-  sd_journal* journal = nullptr;
-  if (::sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY) < 0) return health;
-  const JournalHandle handle(journal, ::sd_journal_close);
-  health.readable = ::sd_journal_seek_tail(journal) >= 0 && ::sd_journal_previous(journal) > 0;
+  health.readable = is_readable(SD_JOURNAL_LOCAL_ONLY);
+  health.volatile_readable = is_readable(SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_RUNTIME_ONLY);
   return health;
 }
 

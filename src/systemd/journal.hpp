@@ -13,10 +13,11 @@ class Journal : public OutputLog {
   std::unique_ptr<LogSource> open(const std::string& session, const std::string& unit, ManagerScope scope) override;
 };
 
-/// Whether the journal is kept on disk, and whether this user can read it, for doctor.
+/// Whether the journal has a folder on disk, and whether this user can read it, for doctor.
 struct JournalHealth {
   bool persistent = false;
   bool readable = false;
+  bool volatile_readable = false;  ///< what of it is in memory only
 };
 JournalHealth inspect_journal();
 

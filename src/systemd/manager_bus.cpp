@@ -45,7 +45,7 @@ ManagerBus::ManagerBus(ManagerScope scope, const std::string& runtime_dir) {
                                                 : sdbus::createSessionBusConnectionWithAddress(address);
     manager_ = sdbus_compat::make_proxy(*connection_, systemd_service, manager_path);
   } catch (const sdbus::Error& error) {
-    throw unreachable_manager(scope, address, error.getMessage());
+    throw unreachable_manager(scope, runtime_dir, address, error.getMessage());
   }
 }
 

@@ -1,13 +1,13 @@
 #include "app_fixture.hpp"
 
+#include "app/doctor.hpp"
 #include "base/file.hpp"
 
 namespace agentctl {
 
 AppTest::AppTest() {
   make_directories(folder / "libexec");
-  for (const char* helper : {"session-host", "recorder", "starter", "on-end"})
-    put_file(folder / "libexec/" + helper, "", 0755);
+  for (const char* helper : helpers) put_file(folder / "libexec/" + helper, "", 0755);
   make_directories(folder / "bin");
   put_file(folder / "bin/tool", "#!/bin/sh\n", 0755);
   put_file(folder / "bin/notes", "not a program\n", 0644);

@@ -28,7 +28,8 @@ class Doctor : public AppTest {
                   .manager_error = "",
                   .booted_with_systemd = true,
                   .journal_persistent = true,
-                  .journal_readable = true};
+                  .journal_readable = true,
+                  .volatile_journal_readable = true};
 };
 
 TEST_F(Doctor, FindsAHealthyHostHealthy) {
@@ -75,6 +76,10 @@ const std::vector<Ailment>& ailments() {
        "nothing in it"},
       {"NoRecorder", "helpers", [](auto&, auto& folder) { remove_file(folder / "libexec/recorder"); }, Verdict::failure,
        "recorder"},
+      {"NoProbe", "helpers", [](auto&, auto& folder) { remove_file(folder / "libexec/probe"); }, Verdict::failure,
+       "/probe'"},
+      {"NoProbeForHttp", "helpers", [](auto&, auto& folder) { remove_file(folder / "libexec/probe-http"); },
+       Verdict::failure, "/probe-http'"},
       {"BadConfiguration", "configuration", [](auto&, auto& folder) { put_file(folder / "config.json", "{"); },
        Verdict::failure, "config.json"},
       {"NoRuntimeFolder", "runtime folder", [](auto&, auto& folder) { remove_directory(folder / "run"); },
@@ -103,6 +108,38 @@ TEST_F(Doctor, WarnsOfARegistryThatSystemdDoesNotSee) {
   const Finding found = finding("registry");
   EXPECT_EQ(found.verdict, Verdict::warning);
   EXPECT_THAT(found.text, HasSubstr(folder / "home/agentctl"));
+}
+
+TEST_F(Doctor, ReadsWhereTheJournalIsKept) {
+  struct Row {
+    const char* config;
+    bool persistent;
+    bool volatile_readable;
+    Verdict verdict;
+    const char* text;
+  };
+  for (const Row& row : {
+           Row{"#Storage=volatile\n[Journal]\n", true, true, Verdict::ok, "kept on disk and readable"},
+           Row{"Storage=auto\n", true, false, Verdict::ok, "kept on disk and readable"},
+           Row{"Storage=auto\n", false, false, Verdict::warning, "it is kept in memory only"},
+           Row{"Storage=persistent\n", true, false, Verdict::ok, "kept on disk and readable"},
+           Row{"Storage=volatile\n", true, true, Verdict::warning, "Storage=volatile: a reboot forgets"},
+           Row{"Storage=volatile\n", true, false, Verdict::failure,
+               "Storage=volatile: there is nothing in it that you"},
+           Row{"Storage=none\n", true, true, Verdict::failure, "Storage=none: what sessions print is not kept"},
+           Row{"Storage=auto\n# /etc/systemd/journald.conf.d/memory.conf\n Storage = volatile \n", true, true,
+               Verdict::warning, "Storage=volatile: a reboot forgets"},
+           Row{"Storage=volatile\nStorage=persistent\n", true, true, Verdict::ok, "kept on disk and readable"},
+           Row{"Storage=none\nStorage=nowhere\n", true, true, Verdict::failure, "Storage=none"},
+       }) {
+    facts.journal_config = row.config;
+    facts.journal_persistent = row.persistent;
+    facts.volatile_journal_readable = row.volatile_readable;
+    const Finding found = finding("journal");
+    EXPECT_EQ(found.verdict, row.verdict) << row.config;
+    EXPECT_THAT(found.text, testing::StartsWith(row.text)) << row.config;
+    EXPECT_EQ(found.remedy.empty(), row.verdict == Verdict::ok) << row.config;
+  }
 }
 
 TEST_F(Doctor, WarnsOfARateLimitThatIsStricterThanUsual) {
@@ -135,8 +172,19 @@ TEST_F(Doctor, AsksAUserWithoutLingeringToEnableIt) {
   context.asker.user = "no-such-user";
   EXPECT_EQ(finding("lingering").verdict, Verdict::warning);
   EXPECT_EQ(finding("lingering").remedy, "sudo loginctl enable-linger no-such-user");
+}
+
+TEST_F(Doctor, TellsAUserTheWayToAManagerThatAnswers) {
+  context.scope = ManagerScope::user;
+  context.asker.user = "no-such-user";
+  context.asker.uid = 3'999'999'999;
   facts.manager_error = "no such file";
-  EXPECT_EQ(finding("user manager").remedy, "sudo loginctl enable-linger no-such-user");
+  EXPECT_EQ(finding("user manager").remedy,
+            "sudo loginctl enable-linger no-such-user   (then it runs without a login)");
+  make_directories(folder / "run/systemd");
+  put_file(folder / "run/systemd/private", "");
+  EXPECT_EQ(finding("user manager").remedy,
+            "sudo apt install dbus-user-session, then systemctl --user start dbus.socket");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "base/file.hpp"
 #include "base/unix_socket.hpp"
 #include "base/user.hpp"
 #include "support/child_process.hpp"
@@ -38,6 +39,20 @@ TEST(FindUser, FindsNobodyForWhatIsNoUser) {
 }
 
 TEST(UserName, IsTheNumberWhenThereIsNoName) { EXPECT_EQ(user_name(3'999'999'999), "3999999999"); }
+
+TEST(WayToUserManager, DependsOnWhatIsMissing) {
+  const TemporaryFolder folder;
+  constexpr uid_t nobody = 3'999'999'999;
+  const auto way = [&] { return way_to_user_manager(folder.path(), nobody, "no-such-user"); };
+  const std::string linger = "sudo loginctl enable-linger no-such-user   (then it runs without a login)";
+  EXPECT_EQ(way(), linger);
+  make_directories(folder / "systemd");
+  put_file(folder / "systemd/private", "");
+  EXPECT_EQ(way(), "sudo apt install dbus-user-session, then systemctl --user start dbus.socket");
+  // Both are there, and it does not answer: the bus is not what is missing.
+  put_file(folder / "bus", "");
+  EXPECT_EQ(way(), linger);
+}
 
 TEST(CommandLineOf, IsOneStringForPeople) {
   // A child has the command line of its parent, and stands still until it is asked.

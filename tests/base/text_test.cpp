@@ -18,6 +18,12 @@ TEST(TakeLine, TakesOneAfterAnother) {
   EXPECT_EQ(take_line(text), "");
 }
 
+TEST(Trim, TakesBlanksOffBothEnds) {
+  EXPECT_EQ(trim(" \ta b\t "), "a b");
+  EXPECT_EQ(trim("a"), "a");
+  EXPECT_EQ(trim(" \t "), "");
+}
+
 TEST(Decimal, IsDigitsOnly) {
   EXPECT_EQ(parse_decimal("0"), 0);
   EXPECT_EQ(parse_decimal("0042"), 42);

@@ -1,5 +1,6 @@
 #include <csignal>
 
+#include "base/system.hpp"
 #include "base/unix_socket.hpp"
 #include "base/user.hpp"
 #include "bus/bus_fixture.hpp"
@@ -13,17 +14,13 @@ using Exchange = FakeSystemd::Exchange;
 
 using BrokenBusTest = BusTest;
 
-std::string way_to_a_user_manager() {
-  return "sudo loginctl enable-linger " + user_name(::getuid()) + "   (then it runs without a login)";
-}
-
 TEST_F(BrokenBusTest, NoBusIsUnreachableAndTellsTheWay) {
   SystemdEngine engine(ManagerScope::user, "/nonexistent");
   const Error error = thrown_by([&] { engine.connect(); });
   EXPECT_EQ(error.code(), ErrorCode::unreachable);
   EXPECT_STREQ(error.what(),
                "cannot reach your systemd user manager over 'unix:path=/nonexistent/bus': No such file or directory");
-  EXPECT_EQ(error.hint(), way_to_a_user_manager());
+  EXPECT_EQ(error.hint(), way_to_user_manager("/nonexistent", ::getuid(), user_name(::getuid())));
 }
 
 TEST_F(BrokenBusTest, ABusThatNobodyServesAnyMoreIsUnreachable) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "base/system.hpp"
 #include "base/user.hpp"
 
 namespace agentctl {
@@ -67,15 +68,15 @@ TEST(BusErrors, TheWordsOfTheBusLibraryAreLeftOut) {
 }
 
 TEST(BusErrors, AUserManagerThatCannotBeReachedIsToldWithTheWayToGetOne) {
-  const Error error =
-      unreachable_manager(ManagerScope::user, "unix:path=/run/user/7/bus", "Failed to open bus (No such file)");
+  const Error error = unreachable_manager(ManagerScope::user, "/run/user/7", "unix:path=/run/user/7/bus",
+                                          "Failed to open bus (No such file)");
   EXPECT_EQ(error.code(), ErrorCode::unreachable);
   EXPECT_STREQ(error.what(), "cannot reach your systemd user manager over 'unix:path=/run/user/7/bus': No such file");
-  EXPECT_EQ(error.hint(), "sudo loginctl enable-linger " + user_name(::getuid()) + "   (then it runs without a login)");
+  EXPECT_EQ(error.hint(), way_to_user_manager("/run/user/7", ::getuid(), user_name(::getuid())));
 }
 
 TEST(BusErrors, ASystemManagerThatCannotBeReachedIsToldWithTheDoctor) {
-  const Error error = unreachable_manager(ManagerScope::system, "the system bus", "Connection refused");
+  const Error error = unreachable_manager(ManagerScope::system, "", "the system bus", "Connection refused");
   EXPECT_EQ(error.code(), ErrorCode::unreachable);
   EXPECT_STREQ(error.what(), "cannot reach the system's systemd over 'the system bus': Connection refused");
   EXPECT_EQ(error.hint(), "agentctl doctor");

@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 
+#include "base/system.hpp"
 #include "output/output_fixture.hpp"
 
 namespace agentctl {
@@ -187,7 +188,7 @@ TEST_F(HousekeepingTest, WithoutABusEachVerbThatNeedsOneIsUnreachable) {
   bus.kill();
   const std::string message =
       error_text("cannot reach your systemd user manager over 'unix:path=" + path("run/bus") + "': Connection refused",
-                 "sudo loginctl enable-linger " + own_user() + "   (then it runs without a login)");
+                 way_to_user_manager(path("run"), ::getuid(), own_user()));
   for (const Words& words :
        {Words{"list"}, Words{"status", "web"}, Words{"logs", "web"}, Words{"stop", "web"}, Words{"stop", "--all"},
         Words{"wait", "web"}, Words{"kill", "web"}, Words{"restart", "web"}, Words{"extend", "web", "1h"},

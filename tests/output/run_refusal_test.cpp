@@ -2,6 +2,7 @@
 #include <boost/json.hpp>
 #include <set>
 
+#include "base/system.hpp"
 #include "output/output_fixture.hpp"
 
 namespace agentctl {
@@ -175,7 +176,7 @@ TEST_F(RunRefusals, WithoutABusEverythingElseMustBeRightFirst) {
       agentctl({"run", "--", "true"}),
       ended_with(6, "",
                  error_text("cannot reach your systemd user manager over '" + bus + "': No such file or directory",
-                            "sudo loginctl enable-linger " + own_user() + "   (then it runs without a login)")));
+                            way_to_user_manager(path("run"), ::getuid(), own_user()))));
   EXPECT_FALSE(exists(path("state/agentctl/live")));
 }
 

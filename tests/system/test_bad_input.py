@@ -171,7 +171,7 @@ def test_an_ambiguous_beginning_of_an_id(agentctl):
 def test_no_manager_can_be_reached(user_agentctl, folder):
     env = user_agentctl.account.environment(XDG_RUNTIME_DIR=folder, DBUS_SESSION_BUS_ADDRESS=None)
     for arguments in (["run", "--", "true"], ["list"], ["status", "a"], ["stop", "--all"]):
-        refused(user_agentctl, arguments, 6, f"{folder}/bus", "loginctl enable-linger tester", env=env)
+        refused(user_agentctl, arguments, 6, f"{folder}/bus", "unset XDG_RUNTIME_DIR", env=env)
 
 
 def test_a_user_may_not_start_anything_in_the_system_scope():
