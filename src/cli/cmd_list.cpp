@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "app/sessions.hpp"
 #include "base/text.hpp"
 #include "cli/command_line.hpp"
@@ -8,8 +10,14 @@ namespace agentctl {
 namespace {
 
 // What a session uses is in several files of the kernel's, and reading them for hundreds takes longer than all else. A
-// table of that length is not read for its CPU column; --json always has it.
+// table of that length is not read for its CPU column, and says so to who might look for it; --json always has it.
 constexpr std::size_t most_with_usage = 200;
+
+bool are_too_many_for_usage(const std::vector<Session>& sessions) {
+  const auto live = std::count_if(sessions.begin(), sessions.end(),
+                                  [](const Session& session) { return !is_terminal(session.state); });
+  return static_cast<std::size_t>(live) > most_with_usage;
+}
 
 std::string time_left(const Session& session, TimePoint at) {
   if (is_terminal(session.state) || !session.expires_at) return {};
@@ -77,7 +85,8 @@ int cmd_list(Invocation& invocation) {
 
   const bool json = invocation.globals().json;
   std::vector<Session> sessions = list_sessions(invocation.context(), filter, json ? Detail::notes : Detail::records);
-  if (json || sessions.size() <= most_with_usage)
+  const bool without_usage = !json && are_too_many_for_usage(sessions);
+  if (!without_usage)
     for (Session& session : sessions) read_usage(invocation.context(), session);
   if (json) {
     print(to_json(sessions) + "\n");
@@ -91,7 +100,13 @@ int cmd_list(Invocation& invocation) {
   rows.reserve(sessions.size());
   const TimePoint at = now();
   for (const Session& session : sessions) rows.push_back(row(session, at));
-  print(format_table(columns(), rows, terminal_width()));
+  std::string text = format_table(columns(), rows, terminal_width());
+  if (without_usage && stdout_is_terminal())
+    text += paint("more than " + std::to_string(most_with_usage) +
+                      " live sessions: without CPU, MEMORY and PROCS (--json has them)",
+                  Color::dim) +
+            "\n";
+  print(text);
   return 0;
 }
 

@@ -90,6 +90,8 @@ std::size_t parse_number(const std::string& verb, const std::string& option, con
   throw usage_error(verb, option + " takes a number" + limit + ", not '" + to_printable(text) + "'");
 }
 
+void print_version() { print("agentctl " AGENTCTL_VERSION "\n"); }
+
 microseconds parse_span(const std::string& option, const std::string& text) {
   if (const auto span = parse_time_span(text)) return *span;
   throw Error({.code = ErrorCode::usage,
@@ -116,6 +118,7 @@ CommandLine::CommandLine(Invocation& invocation, std::string verb, std::string u
   add_everywhere("--system", system_, "the sessions of the system's systemd");
   add_everywhere("--json", invocation_.globals().json, "print JSON");
   add_everywhere("--no-color", invocation_.globals().no_color, "no colours (also: NO_COLOR)");
+  add_everywhere("--version", version_, "show the version");
 }
 
 CommandLine::~CommandLine() = default;
@@ -228,10 +231,14 @@ void CommandLine::parse(bool words_follow) {
   try {
     app_->parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    if (!help_) throw usage_error(verb_, reason_of(error, *app_));
+    if (!help_ && !version_) throw usage_error(verb_, reason_of(error, *app_));
   }
   if (help_) {
     print(help());
+    throw HelpShown{};
+  }
+  if (version_) {
+    print_version();
     throw HelpShown{};
   }
   const auto before = invocation_.globals().scope;

@@ -17,11 +17,11 @@ class App;
 
 namespace agentctl {
 
-/// Thrown by CommandLine::parse() when --help was asked for and has been printed.
+/// Thrown by CommandLine::parse() when --help or --version was asked for and has been printed.
 struct HelpShown {};
 
-/// The options of one verb: CLI11 with what is the same for all of them (global options, --help with examples, errors
-/// as Error{usage}).
+/// The options of one verb: CLI11 with what is the same for all of them (global options, --help with examples,
+/// --version, errors as Error{usage}).
 class CommandLine {
  public:
   /// `usage` is what follows "agentctl VERB"; `examples` are whole command lines.
@@ -68,8 +68,12 @@ class CommandLine {
   bool user_ = false;
   bool system_ = false;
   bool help_ = false;
+  bool version_ = false;
   std::unique_ptr<CLI::App> app_;  ///< whose header takes longer to compile than all verbs together
 };
+
+/// What --version is for, before a verb and after it.
+void print_version();
 
 /// The Error of a usage mistake; it names the --help.
 Error usage_error(const std::string& verb, const std::string& reason);

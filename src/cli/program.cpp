@@ -81,7 +81,7 @@ int run_verb(std::vector<std::string> words, GlobalOptions& globals, std::option
     return 0;
   }
   if (name == "--version") {
-    print("agentctl " AGENTCTL_VERSION "\n");
+    print_version();
     return 0;
   }
   const auto& table = verbs();

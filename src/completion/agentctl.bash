@@ -12,7 +12,7 @@ _agentctl() {
     local cur prev words cword split
     _init_completion -s || return
 
-    local globals='--user --system --json --no-color --help'
+    local globals='--user --system --json --no-color --version --help'
     local verb='' scope='' i
     for ((i = 1; i < cword; i++)); do
         case ${words[i]} in
@@ -25,7 +25,7 @@ _agentctl() {
         esac
     done
     if [[ ! $verb ]]; then
-        mapfile -t COMPREPLY < <(compgen -W "$globals --version $(agentctl __complete verbs 2>/dev/null)" -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W "$globals $(agentctl __complete verbs 2>/dev/null)" -- "$cur")
         return
     fi
 

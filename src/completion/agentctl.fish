@@ -69,7 +69,6 @@ end
 complete -c agentctl -f
 
 complete -c agentctl -n __agentctl_needs_verb -a '(agentctl __complete verbs 2>/dev/null)'
-complete -c agentctl -n __agentctl_needs_verb -l version -d 'Show the version'
 
 # Everywhere but behind the command that "run" is to start.
 set -l anywhere '__agentctl_is_run_option; or not __agentctl_is run'
@@ -77,6 +76,7 @@ complete -c agentctl -n $anywhere -l user -d 'Sessions of your own systemd'
 complete -c agentctl -n $anywhere -l system -d 'Sessions of the system manager'
 complete -c agentctl -n $anywhere -l json -d 'Print JSON'
 complete -c agentctl -n $anywhere -l no-color -d 'No colours'
+complete -c agentctl -n $anywhere -l version -d 'Show the version'
 complete -c agentctl -n $anywhere -s h -l help -d 'Show help'
 
 complete -c agentctl -n __agentctl_is_run_option -s n -l name -x -d 'Name, unique among live sessions'
@@ -142,6 +142,8 @@ complete -c agentctl -n '__agentctl_is flow; and __fish_seen_subcommand_from run
 complete -c agentctl -n '__agentctl_is flow' -l wait -d 'Return when it has ended'
 complete -c agentctl -n '__agentctl_is flow' -l check -d 'Only read the file'
 complete -c agentctl -n '__agentctl_is flow' -l stop -d 'Stop the steps that run, too'
+complete -c agentctl -n '__agentctl_is flow' -l reason -x -d 'Why, for the record'
+complete -c agentctl -n '__agentctl_is flow' -l timeout -x -d 'Give up after so long'
 complete -c agentctl -n '__agentctl_is flow' -s a -l all -d 'Also those that have ended'
 complete -c agentctl -n '__agentctl_is apply' -F
 complete -c agentctl -n '__agentctl_is apply' -l check -d 'Only read the file'
@@ -166,6 +168,8 @@ complete -c agentctl -n '__agentctl_is serve' -l token -d 'Print the token for -
 complete -c agentctl -n '__agentctl_is serve' -l i-know -d 'Allow an address that others can reach'
 complete -c agentctl -n '__agentctl_is adopt' -x -a '(__fish_complete_pids)'
 complete -c agentctl -n '__agentctl_is adopt' -s n -l name -x -d 'Name, unique among live sessions'
+complete -c agentctl -n '__agentctl_is adopt' -l agent -x -d 'Agent that it belongs to'
+complete -c agentctl -n '__agentctl_is adopt' -l work-item -x -d 'What it works on'
 complete -c agentctl -n '__agentctl_is adopt' -l ttl -x -d 'Time limit from now on'
 complete -c agentctl -n '__agentctl_is adopt' -l stop-timeout -x -d 'From SIGTERM to SIGKILL on stop'
 complete -c agentctl -n '__agentctl_is adopt' -l on-end -x -d 'Run this with sh when it has ended'

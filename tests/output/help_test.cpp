@@ -23,9 +23,9 @@ class HelpTest : public OutputTest {
   }
 };
 
-const Words verbs{"run",  "list",    "status", "why",   "logs",  "stop",    "cancel", "wait",
-                  "kill", "restart", "extend", "flow",  "apply", "context", "hint",   "events",
-                  "port", "serve",   "adopt",  "rm",    "prune", "reconcile", "doctor"};
+const Words verbs{"run",  "list",    "status", "why",  "logs",  "stop",      "cancel", "wait",
+                  "kill", "restart", "extend", "flow", "apply", "context",   "hint",   "events",
+                  "port", "serve",   "adopt",  "rm",   "prune", "reconcile", "doctor"};
 
 constexpr const char* first_steps = R"(agentctl runs AI agents, and the services they start, as systemd sessions.
 
@@ -91,6 +91,13 @@ TEST_F(HelpTest, VersionIsOneLine) {
   EXPECT_THAT(agentctl_alone({"--version"}), ended_with(0, "agentctl " AGENTCTL_TEST_VERSION "\n", ""));
 }
 
+TEST_F(HelpTest, VersionIsToldBehindAVerbToo) {
+  for (const std::string& verb : verbs)
+    EXPECT_THAT(agentctl_alone({verb, "--version"}), ended_with(0, "agentctl " AGENTCTL_TEST_VERSION "\n", "")) << verb;
+  EXPECT_THAT(agentctl_alone({"--user", "flow", "run", "--version"}),
+              ended_with(0, "agentctl " AGENTCTL_TEST_VERSION "\n", ""));
+}
+
 TEST_F(HelpTest, EachVerbTellsItsUsageAndGivesExamples) {
   for (const std::string& verb : verbs) {
     const Outcome outcome = agentctl_alone({verb, "--help"});
@@ -125,7 +132,7 @@ TEST_F(HelpTest, EachVerbHasTheOptionsThatScriptsRelyOn) {
       {"prune", {"--older-than"}}};
   for (const std::string& verb : verbs) {
     const std::string& text = help_of(verb);
-    for (const char* everywhere : {"--user", "--system", "--json", "--no-color"})
+    for (const char* everywhere : {"--user", "--system", "--json", "--no-color", "--version"})
       EXPECT_THAT(text, HasSubstr("\n  " + std::string(everywhere) + " ")) << verb;
     const auto found = promised.find(verb);
     if (found == promised.end()) continue;
@@ -155,9 +162,12 @@ TEST_F(HelpTest, HelpComesBeforeWhateverElseIsWrong) {
     EXPECT_THAT(agentctl_alone(words), ended_with(0, StartsWith("Usage: agentctl " + words.front()), IsEmpty()));
 }
 
-TEST_F(HelpTest, RunLeavesTheHelpOfTheCommandToTheCommand) {
-  const Outcome outcome = agentctl_alone({"--user", "run", "--dry-run", "-n", "x", "ls", "--help"});
-  EXPECT_THAT(outcome, ended_with(0, StartsWith("agentctl-x.service\n"), ""));
+TEST_F(HelpTest, RunLeavesTheOptionsOfTheCommandToTheCommand) {
+  for (const Words& words : {Words{"ls", "--help"}, Words{"ls", "--version"}, Words{"--", "ls", "--version"}}) {
+    Words line{"--user", "run", "--dry-run", "-n", "x"};
+    line.insert(line.end(), words.begin(), words.end());
+    EXPECT_THAT(agentctl_alone(line), ended_with(0, StartsWith("agentctl-x.service\n"), ""));
+  }
 }
 
 }  // namespace

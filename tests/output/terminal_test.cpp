@@ -94,6 +94,16 @@ TEST_F(TerminalTest, ListFitsTheTerminalAndKeepsWhatMatters) {
   }
 }
 
+TEST_F(TerminalTest, ListOfManySaysWhatItLeavesOut) {
+  const std::string note = dim("more than 200 live sessions: without CPU, MEMORY and PROCS (--json has them)") + "\n";
+  for (int i = 0; i < 200; ++i) add_live(record_of("web-" + std::to_string(i)));
+  add_ended(record_of("old"), State::exited, "", 0);
+  EXPECT_THAT(on_terminal({"--user", "list", "-a"}), ended_with(0, Not(HasSubstr("more than 200")), ""));
+  add_live(record_of("one-more"));
+  EXPECT_THAT(on_terminal({"--user", "list"}), ended_with(0, testing::EndsWith(note), ""));
+  EXPECT_THAT(agentctl({"list"}), ended_with(0, Not(HasSubstr("more than 200")), ""));
+}
+
 TEST_F(TerminalTest, RunTellsWhatToDoNext) {
   EXPECT_THAT(on_terminal({"--user", "run", "-n", "web", "--", "sleep", "60"}),
               ended_with(0,
