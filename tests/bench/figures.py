@@ -3,6 +3,7 @@
 
 Usage: figures.py [FIGURE...]      (in a booted systemd with agentctl installed, as a user; as root: the one that needs the system manager)
 """
+import collections
 import json
 import os
 import pathlib
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import time
 
+RUNS = 30
+LIBEXEC = "/usr/libexec/agentctl/"
 QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 
 
@@ -64,7 +67,7 @@ def list_live():
     start_many(1000, "sleep 1000")
     count = len(json.loads(agentctl("list", "--json")))
     assert count >= 1000, count
-    ours, floor = medians(30, ["agentctl", "list"], ["systemctl", "--user", "list-units", "agentctl-*"])
+    ours, floor = medians(RUNS, ["agentctl", "list"], ["systemctl", "--user", "list-units", "agentctl-*"])
     report("list, 1,000 live", ours, floor, "ms", 1.0)
 
 
@@ -79,7 +82,7 @@ def list_ended():
     for number in range(5000):
         other = "".join(letters[number // 26**place % 26] for place in range(12))
         (ended / f"pattern.{other}.json").write_text(content.replace(identity, other))
-    (ours,) = medians(30, ["agentctl", "list", "-a"])
+    (ours,) = medians(RUNS, ["agentctl", "list", "-a"])
     report("list -a, 5,000 ended", ours, 100, "ms", 1.0)
     agentctl("prune", "--older-than", "0")
 
@@ -89,16 +92,20 @@ def lines():
 
     Only the system manager can be told to keep them all, so this one is root's: a user manager drops most of them.
     """
-    sync = ["journalctl", "--sync"]
+    def kept(command):
+        return milliseconds(command) + milliseconds(["journalctl", "--sync"])
+
     unlimited = ["-p", "LogRateLimitIntervalSec=1us", "-p", "LogRateLimitBurst=1000000000"]
     run = ["agentctl", "run", "-n", "million", "--wait", "--", "seq", "1", "1000000"]
     plain = ["systemd-run", "--quiet", "--wait", "--collect", *unlimited, "seq", "1", "1000000"]
-    ours = statistics.median(milliseconds(run) + milliseconds(sync) for _ in range(30))
-    kept = subprocess.run("agentctl logs million | cmp - <(seq 1 1000000)", shell=True, executable="/bin/bash")
-    assert kept.returncode == 0, "lines were lost"
-    # A tenth of a minute each, and far from the bound.
-    floor = statistics.median(milliseconds(plain) + milliseconds(sync) for _ in range(3))
-    report("1,000,000 lines", ours, floor, "ms", 0.1)
+    ours = statistics.median(kept(run) for _ in range(RUNS))
+    read = subprocess.run("agentctl logs million | cmp - <(seq 1 1000000)", shell=True, executable="/bin/bash")
+    assert read.returncode == 0, "lines were lost"
+    # Each takes some ten seconds, and the ratio is far from the bound: as many of them as begin within four minutes.
+    floors, end = [], time.monotonic() + 240
+    while len(floors) < RUNS and time.monotonic() < end:
+        floors.append(kept(plain))
+    report(f"1,000,000 lines (medians of {RUNS} and {len(floors)} runs)", ours, statistics.median(floors), "ms", 0.1)
 
 
 def follow():
@@ -118,32 +125,43 @@ def processes_of(name):
     return [path.parent for path in pathlib.Path("/proc").glob("[0-9]*/comm") if path.read_text().strip() == name[:15]]
 
 
-def footprint():
-    """Pss of a session host with 100 live, against 2 MiB; CPU of all of them while idle; other processes of ours"""
-    start_many(100, "sleep 1000")
-    hosts = processes_of("session-host")
-    assert len(hosts) >= 100, len(hosts)
-    pss = [int(line.split()[1]) for host in hosts for line in (host / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
-    report("session host, Pss", statistics.median(pss), 2048, "KiB", 1.0)
-
-    def ticks():
-        return sum(int(field) for host in hosts for field in (host / "stat").read_text().rsplit(")", 1)[1].split()[11:13])
-
-    before = ticks()
-    time.sleep(5)
-    print(f"session hosts, CPU ticks of {len(hosts)} in 5 s idle: {ticks() - before}", flush=True)
-    print(f"other processes of ours: {len(processes_of('agentctl')) + len(processes_of('recorder'))}", flush=True)
-
-
-SERVER = "import socket,sys\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])),backlog=8)\nwhile True: s.accept()[0].close()"
+def programs_of_the_package():
+    """How many processes of each program: agentctl itself, and whatever is in its libexec folder."""
+    counts = collections.Counter()
+    for path in pathlib.Path("/proc").glob("[0-9]*/exe"):
+        try:
+            program = os.readlink(path)
+        except (FileNotFoundError, PermissionError):  # it has ended, or is somebody else's
+            continue
+        if program == "/usr/bin/agentctl" or program.startswith(LIBEXEC):
+            counts[program.rpartition("/")[2]] += 1
+    return counts
 
 
 def ticks_of(names):
-    total = 0
-    for name in names:
-        for process in processes_of(name):
-            total += sum(int(field) for field in (process / "stat").read_text().rsplit(")", 1)[1].split()[11:13])
-    return total
+    """The CPU time of all processes of these names, in ticks."""
+    return sum(int(field) for name in names for process in processes_of(name)
+               for field in (process / "stat").read_text().rsplit(")", 1)[1].split()[11:13])
+
+
+def footprint():
+    """Pss of a session host with 100 live, against 2 MiB; with 500 idle, their CPU, and other processes of the package"""
+    start_many(100, "sleep 1000")
+    hosts = processes_of("session-host")
+    assert len(hosts) == 100, len(hosts)
+    pss = [int(line.split()[1]) for host in hosts for line in (host / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:")]
+    report("session host, Pss", statistics.median(pss), 2048, "KiB", 1.0)
+
+    start_many(400, "sleep 1000")
+    before = ticks_of(["session-host"])
+    time.sleep(5)
+    print(f"500 idle sessions, CPU ticks of their hosts in 5 s: {ticks_of(['session-host']) - before}", flush=True)
+    others = programs_of_the_package() - collections.Counter({"session-host": 500})  # one each: none has a health check
+    verdict = f"MISSED: {dict(others)}" if others else "ok"
+    print(f"500 idle sessions, other processes of the package: {others.total()} (bound 0): {verdict}", flush=True)
+
+
+SERVER = "import socket,sys\ns=socket.create_server(('127.0.0.1',int(sys.argv[1])),backlog=8)\nwhile True: s.accept()[0].close()"
 
 
 def health():

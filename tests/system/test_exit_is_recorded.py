@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 
 import pytest
@@ -138,10 +139,16 @@ def test_many_wait_for_the_same(agentctl):
     assert [process.wait(10) for process in waiting] == [3] * 10
 
 
+def connections_of(pid):
+    """How many sockets a process has open."""
+    return subprocess.run(["ls", "-l", f"/proc/{pid}/fd"], capture_output=True, text=True, check=False).stdout.count("socket:")
+
+
 def test_wait_is_woken_by_the_end(agentctl, folder):
     agentctl.run("a", "sh", "-c", f"while [ ! -e {folder}/go ]; do sleep 0.01; done; date +%s.%N > {folder}/ended")
     waiting = agentctl.popen("wait", "a")
-    time.sleep(0.3)  # so that it does wait
+    # The first connection to the bus has found the session; the second is there to hear of its end.
+    eventually(lambda: connections_of(waiting.pid) == 2, what="it waits")
     open(f"{folder}/go", "w").close()
     assert waiting.wait(10) == 0
     woken = time.time()

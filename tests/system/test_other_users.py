@@ -68,12 +68,12 @@ def test_the_runtime_folder_of_who_became_that_user_is_not_used(user_agentctl, o
     assert call("stop", "a").stdout == "a: stopped, 2 processes, 0 left\n"
 
 
-def test_a_user_without_a_manager_is_told_how_to_get_one(user_agentctl, folder):
+def test_a_user_who_looks_in_the_wrong_place_is_told_the_right_one(user_agentctl, folder):
     environment = user_agentctl.account.environment(XDG_RUNTIME_DIR=folder)
     result = user_agentctl("run", "--", "true", env=environment)
     assert result.status == 6
     assert "cannot reach your systemd user manager" in result.err
-    assert "hint: sudo loginctl enable-linger tester" in result.err
+    assert f"hint: unset XDG_RUNTIME_DIR   (your manager is in {user_agentctl.account.runtime_dir})" in result.err
     assert not user_agentctl.records(), "a refusal changes nothing"
 
 

@@ -1,10 +1,11 @@
 """Members of group agentctl may end, signal, restart and reset sessions of the system manager with plain systemctl."""
 
+import signal
 import subprocess
 
 import pytest
 
-from agentctl import Account
+from agentctl import Account, eventually
 
 
 @pytest.fixture
@@ -45,6 +46,48 @@ def test_a_member_resets_a_session(member, system_agentctl):
     assert systemctl(member, "reset-failed", "agentctl-a.service").status == 0
 
 
+@pytest.fixture
+def scope(system_agentctl):
+    """A session of root's that is a scope, with the agentctl that waits for it."""
+    with system_agentctl.popen("run", "-n", "a", "--scope", "--", "sleep", "1000") as process:
+        eventually(lambda: system_agentctl.names() == ["a"], what="the scope")
+        assert system_agentctl.status("a")["unit"] == "agentctl-a.scope"
+        yield process
+        process.terminate()
+
+
+def test_a_member_stops_a_scope(member, system_agentctl, scope):
+    assert systemctl(member, "stop", "agentctl-a.scope").status == 0
+    assert scope.wait(10) == 128 + signal.SIGTERM
+    session = system_agentctl.wait_ended("a")
+    assert (session["state"], session["reason"]) == ("stopped", "stopped with systemctl")
+
+
+def test_a_member_signals_a_scope(member, system_agentctl, scope):
+    assert systemctl(member, "kill", "--signal=KILL", "agentctl-a.scope").status == 0
+    assert scope.wait(10) == 128 + signal.SIGKILL
+    assert system_agentctl.wait_ended("a")["state"] == "failed"
+
+
+@pytest.fixture
+def foreign_scope():
+    """A scope that is no session, though its name ends as one's would."""
+    with subprocess.Popen(["systemd-run", "--quiet", "--scope", "--unit=not-agentctl-a", "sleep", "1000"]) as process:
+        eventually(lambda: subprocess.run(["systemctl", "is-active", "--quiet", "not-agentctl-a.scope"], check=False).returncode == 0,
+                   what="the other scope")
+        yield "not-agentctl-a.scope"
+        process.terminate()
+
+
+def test_a_member_may_do_nothing_else_to_scopes(member, system_agentctl, scope, foreign_scope):
+    before = system_agentctl.processes("a")
+    for words in (["start", "agentctl-a.scope"], ["set-property", "--runtime", "agentctl-a.scope", "TasksMax=5"],
+                  ["freeze", "agentctl-a.scope"], ["stop", foreign_scope], ["kill", foreign_scope]):
+        assert systemctl(member, *words).status != 0, words
+    assert scope.poll() is None and system_agentctl.processes("a") == before
+    assert systemctl(member, "is-active", foreign_scope).out == "active\n"
+
+
 @pytest.mark.parametrize("command", [
     ["systemctl", "--system", "--no-ask-password", "start", "agentctl-reconcile.service"],
     ["systemctl", "--system", "--no-ask-password", "stop", "dbus.service"],
@@ -64,6 +107,12 @@ def test_a_member_may_do_nothing_else(member, system_agentctl, command):
     assert not system_agentctl.units("agentctl-mine")
     assert system_agentctl.status("a")["pid"] == before["pid"]
     assert systemctl(member, "is-active", "dbus.service").out == "active\n"
+
+
+@pytest.mark.parametrize("verb", ["stop", "kill", "reset-failed"])
+def test_who_is_no_member_may_do_nothing_to_a_scope(packaged, user_agentctl, system_agentctl, scope, verb):
+    assert systemctl(user_agentctl.account, verb, "agentctl-a.scope").status != 0
+    assert scope.poll() is None and system_agentctl.status("a")["state"] == "running"
 
 
 @pytest.mark.parametrize("verb", ["stop", "kill", "restart", "reset-failed", "start"])
