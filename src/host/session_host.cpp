@@ -20,6 +20,7 @@
 #include "base/error.hpp"
 #include "base/file.hpp"
 #include "base/text.hpp"
+#include "domain/end_of_session.hpp"
 #include "host/command.hpp"
 
 namespace agentctl {
@@ -146,7 +147,9 @@ std::optional<int> SessionHost::start() {
 void SessionHost::begin_health_check(const Launch& launch, Fd log) {
   const SessionRequest& request = launch.record.request;
   const Monotonic began = steady_clock::now();
-  ready_due_ = began + std::max(check_->timeout, check_->interval.value_or(microseconds(0)));
+  // A service of a file without an interval has one of 1 s (agentctl-services(5)); what `run` is told is exact.
+  const microseconds interval = check_->interval.value_or(std::chrono::seconds(request.spec_digest.empty() ? 0 : 1));
+  ready_due_ = began + std::max(check_->timeout, interval);
   // systemd's own limits would count from the readiness on, and until it is there end the start.
   if (!expiry_ && request.ttl && *request.ttl < std::chrono::hours(24 * 365)) expiry_ = began + *request.ttl;
   notifier_.extend_timeout(std::chrono::ceil<microseconds>(*ready_due_ - began) + ready_margin);
@@ -182,7 +185,7 @@ void SessionHost::become_unhealthy(const std::string& reason, bool is_final) {
 void SessionHost::miss_readiness() {
   ready_due_.reset();
   const std::string error = health_.last_error();
-  end_as_unhealthy("not healthy within " + format_time_span(check_->timeout) + (error.empty() ? "" : ": " + error));
+  end_as_unhealthy(not_healthy_within(check_->timeout) + (error.empty() ? "" : ": " + error));
 }
 
 void SessionHost::end_as_unhealthy(const std::string& reason) {

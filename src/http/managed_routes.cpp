@@ -31,10 +31,7 @@ Refused invalid_name(const std::string& given) {
 Session find_managed(const Backend& backend, const std::string& name) {
   if (!is_valid_name(name)) throw invalid_name(name);
   std::optional<Session> found;
-  backend.with_context([&](Context& context) {
-    for (const Record& record : context.registry.by_name(name))
-      if (!record.end) found = observe(context, record);
-  });
+  backend.with_context([&](Context& context) { found = find_by_name(context, name); });
   if (!found || !is_managed(*found)) throw not_managed(name);
   return std::move(*found);
 }

@@ -71,6 +71,15 @@ TEST_F(HealthWatchTest, WhatIsNotHealthyInTimeHasFailed) {
   EXPECT_FALSE(is_ready());
 }
 
+TEST_F(HealthWatchTest, AServiceOfAFileIsWaitedForAtLeastAnInterval) {
+  set_check(HealthKind::tcp, std::chrono::milliseconds(1));
+  launch.record.request.spec_digest = "0123456789abcdef";
+  set_probe("sleep 0.2; echo healthy; exec sleep 1000");
+  start("exec sleep 1000");
+  eventually([&] { return is_ready(); }, "READY=1");
+  end_command();
+}
+
 TEST_F(HealthWatchTest, AnEndBeforeIsTheEnd) {
   set_check(HealthKind::tcp);
   set_probe("exec sleep 1000");

@@ -1,6 +1,7 @@
 """Real servers as sessions, each with the check that suits it. Which are here depends on the host; a missing one is a skip."""
 
 import glob
+import json
 import os
 import shutil
 import socket
@@ -73,4 +74,39 @@ def test_nginx(agentctl, port, folder):
     agentctl.ok("run", "-n", "proxy", "--ready", f"http://127.0.0.1:{port}/", "--", server, "-e", "stderr", "-c", f"{folder}/nginx.conf")
     assert agentctl.status("proxy")["healthy"] is True
     agentctl.ok("stop", "proxy")
+    assert not agentctl.units()
+
+
+def test_four_servers_as_the_services_of_one_file(user_agentctl, port, folder):
+    agentctl = user_agentctl
+    postgres = program("postgres", "/usr/lib/postgresql/*/bin/postgres")
+    programs = os.path.dirname(postgres)
+    node, redis, nginx = program("node"), program("redis-server"), program("nginx")
+    result = agentctl.account.run([f"{programs}/initdb", "-D", f"{folder}/db", "--no-sync", "-A", "trust"], timeout=120)
+    assert result.status == 0, result
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        redis_port = probe.getsockname()[1]
+    with open(f"{folder}/nginx.conf", "w", encoding="ascii") as file:
+        file.write(f"daemon off; pid {folder}/pid; error_log stderr; events {{}}\n"
+                   f"http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;\n"
+                   f"uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s; server {{ listen unix:{folder}/web.sock; return 204; }} }}\n")
+    script = f"require('http').createServer((q, r) => r.end('ok')).listen({port}, '127.0.0.1')"
+
+    def service(name, command, health, **more):
+        return {"name": name, "cmd": "sh", "args": ["-c", f"exec {command}"], "cwd": folder, "healthcheck": {"timeout_s": 60, **health}, **more}
+    specs = [
+        {**service("web", "", {"type": "http", "url": f"http://127.0.0.1:{port}/", "expect_status": 200}, ports=[port]), "cmd": node, "args": ["-e", script]},
+        service("db", f"{postgres} -D {folder}/db -c listen_addresses= -c unix_socket_directories={folder} -c port=5498",
+                {"type": "command", "cmd": f"sh -c '{programs}/pg_isready -h {folder} -p 5498'", "shell": True, "expect_regex": "accepting connections$"}),
+        service("cache", f"{redis} --port {redis_port} --save ''", {"type": "tcp", "port": redis_port}, ports=[redis_port]),
+        service("proxy", f"{nginx} -e stderr -c {folder}/nginx.conf", {"type": "unix", "path": f"{folder}/web.sock"}),
+    ]
+    with open(f"{folder}/services.json", "w", encoding="ascii") as file:
+        json.dump({"agentctl": 1, "specs": specs}, file)
+    answer = json.loads(agentctl.ok("apply", "--json", "--require-git-workdir=no", "-p", "shop", f"{folder}/services.json", timeout=120))
+    assert {one["name"]: one["outcome"] for one in answer["services"]} == dict.fromkeys(("web", "db", "cache", "proxy"), "healthy"), answer
+    block = agentctl.ok("context", "-p", "shop")
+    assert all(f"**{name}**" in block for name in ("web", "db", "cache", "proxy")), block
+    agentctl.ok("stop", "-p", "shop")
     assert not agentctl.units()

@@ -1,6 +1,8 @@
 """apply: services of a file, as one decision. The numbers are those of docs/CONTRACT.md, Managed services."""
 
+import collections
 import concurrent.futures
+import datetime
 import json
 import os
 import socket
@@ -8,7 +10,7 @@ import time
 
 import pytest
 
-from agentctl import eventually, group_folder, pids_in
+from agentctl import eventually
 
 SERVER = "import http.server,sys; http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()"
 
@@ -45,6 +47,14 @@ def apply(agentctl, folder):
     return run
 
 
+def command_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
 def outcomes(answer):
     return {service["name"]: service["outcome"] for service in answer["services"]}
 
@@ -66,7 +76,8 @@ def test_one_that_never_gets_healthy_is_ended_and_the_others_stay(agentctl, appl
     status, answer = apply([http("a", a), http("b", b, status=204, timeout_s=1)])
     assert (status, answer["status"]) == (1, "partial") and outcomes(answer) == {"a": "healthy", "b": "failed"}
     assert answer["reason"] == "managed_spawn_healthcheck_failed: b (1/2)"
-    assert answer["services"][1]["reason"] == "not healthy within 1s: http status 200 (expected 204)"
+    assert answer["services"][1]["reason"] == "timeout: spec b did not become healthy within 1s (last: http status 200 (expected 204))"
+    assert answer["services"][1]["session"]["reason"] == "not healthy within 1s: http status 200 (expected 204)"
     assert any("GET / HTTP" in line for line in answer["services"][1]["log_tail"])
     assert 1 <= time.monotonic() - began < 7 and agentctl.units() == {"agentctl-a.service"}
 
@@ -74,7 +85,8 @@ def test_one_that_never_gets_healthy_is_ended_and_the_others_stay(agentctl, appl
 def test_all_failed_is_failed(apply):
     status, answer = apply([shell("a", "exit 3"), shell("b", "seq 1 100; exit 4", check="false")])
     assert (status, answer["status"]) == (1, "failed")
-    assert "exited with status 4 before it was healthy" == answer["services"][1]["reason"]
+    assert answer["services"][1]["reason"] == "process exited before first health (code=4, signal=null)"  # M22
+    assert answer["services"][1]["session"]["reason"] == "exited with status 4 before it was healthy"
     assert answer["services"][1]["log_tail"] == [str(n) for n in range(51, 101)]  # M25: 50 lines
 
 
@@ -151,8 +163,11 @@ def test_a_stranger_on_the_port_is_not_health(agentctl, apply):  # X13
 
 def test_stop_takes_what_left_its_process_group(agentctl, apply):  # X1, X2
     assert apply([shell("a", "setsid sleep 4444 & (setsid sh -c 'trap \"\" TERM; sleep 4445' &) ; exec sleep 1000")])[0] == 0
+    def sleeps():
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and command_of(pid) in (b"sleep\x004444\0", b"sleep\x004445\0")]
+    eventually(lambda: len(sleeps()) == 2, what="both have left")
     agentctl.ok("stop", "a")
-    assert not any(pids_in(group) for group in [agentctl.show("agentctl-a.service", "ControlGroup")["ControlGroup"]] if group and group_folder(group))
+    assert not sleeps()
 
 
 def test_its_death_is_noticed_when_it_dies(agentctl, apply, folder):  # X4, X9, X10, X11
@@ -162,14 +177,50 @@ def test_its_death_is_noticed_when_it_dies(agentctl, apply, folder):  # X4, X9, 
     assert (session["state"], session["exit"]["code"], session["healthy"]) == ("failed", 7, False)
 
 
+def seconds_between(earlier, later):
+    return (datetime.datetime.fromisoformat(later.replace("Z", "+00:00")) - datetime.datetime.fromisoformat(earlier.replace("Z", "+00:00"))).total_seconds()
+
+
 def test_time_limit(agentctl, apply):  # X8, X19
     assert apply([shell("a", "exec sleep 1000", ttl_minutes=1)])[0] == 0
     session = agentctl.status("a")
-    assert session["ttl_s"] == 60 and session["expires_at"]
+    assert session["ttl_s"] == 60 and 58 <= seconds_between(session["started_at"], session["expires_at"]) <= 62
     agentctl.ok("restart", "a")
-    assert agentctl.status("a")["ttl_s"] == 60 and agentctl.status("a")["healthy"] is True
-    status, answer = apply([shell("b", "x", ttl_minutes=0.5)])
-    assert status == 2 and answer["reason"] == "spec[0]: ttl-invalid"
+    session = agentctl.status("a")
+    assert session["ttl_s"] == 60 and session["healthy"] is True
+    assert 58 <= seconds_between(session["started_at"], session["expires_at"]) <= 62
+    assert apply([shell("b", "exec sleep 1000", ttl_minutes=0.5)])[0] == 0
+    assert agentctl.status("b")["ttl_s"] == 60, "half a minute is neither none nor the default"
+
+
+def test_a_port_that_is_taken_starts_nothing(agentctl, apply):  # X23
+    (port,) = free_ports(1)
+    status, answer = apply([shell("a", "exec sleep 1000", ports=[port]), shell("b", "exec sleep 1000", ports=[port, port])])
+    assert status == 4 and f"port {port} is asked for by 'a' too" in answer["reason"], answer
+    with socket.create_server(("127.0.0.1", port)):
+        status, answer = apply([shell("a", "exec sleep 1000"), shell("b", "exec sleep 1000", ports=[port])])
+        assert status == 4 and f"port {port} is in use" in answer["reason"], answer
+    assert not agentctl.names("-a")
+    assert apply([shell("b", "exec sleep 1000", ports=[port, port])])[0] == 0
+    status, answer = apply([shell("a", "exec sleep 1000"), shell("c", "exec sleep 1000", ports=[port])])
+    assert status == 4 and "is held by session 'b'" in answer["reason"], answer
+    assert agentctl.names() == ["b"]
+
+
+def test_a_name_can_begin_an_id(agentctl, apply):
+    for _ in range(17):  # one more than there are digits
+        agentctl.ok("run", "--wait", "--", "true")
+    counts = collections.Counter(session["id"][0] for session in agentctl.list("-a"))
+    name = next(digit for digit, count in counts.most_common() if count > 1)
+    assert apply([shell(name, "exec sleep 1000")])[0] == 0
+
+
+def test_the_same_file_in_another_folder_is_another_service(agentctl, apply, folder):
+    spec = shell("a", "exec sleep 1000")
+    assert apply([spec])[0] == 0
+    os.makedirs(f"{folder}/other")
+    result = agentctl("apply", "--json", "--require-git-workdir=no", f"{folder}/services.json", cwd=f"{folder}/other")
+    assert result.status == 4 and f", in {folder})" in result.err
 
 
 def test_needs_start_in_their_order(agentctl, apply, folder):
