@@ -181,9 +181,7 @@ TEST(FlowFile, WhatRunWouldRefuseIsToldOfItsKeyWhereverThatIs) {
             "/steps/0/restart/never_on: 0 is no failure, so on-failure does not restart it");
   EXPECT_EQ(refusal("", R"(,"restart":{"policy":"no","limit":2})"),
             "/steps/0/restart: the rules for restarts need a policy");
-  EXPECT_THAT(refusal("", R"(,"agent":"a
-b")"),
-              testing::StartsWith("/steps/0/agent: must be at most "));
+  EXPECT_THAT(refusal("", R"(,"agent":"a\u0007b")"), testing::StartsWith("/steps/0/agent: must be at most "));
 }
 
 TEST(FlowFile, FindsACircleWhereverItIs) {
