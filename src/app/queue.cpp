@@ -107,16 +107,16 @@ bool start_stored(Context& context, const Record& record) {
       const bool is_unknown = error.code() == ErrorCode::unreachable && !error.refused();
       // A call without an answer may have come through: the claim stays, and reconcile finds out (never_began()).
       const bool is_for_later = error.refused() || error.code() == ErrorCode::conflict;
-      if (!is_unknown) context.runtime.remove(record.id);
       if (is_for_later) context.registry.requeue(record);
-      if (is_unknown || is_for_later) {
-        context.registry.tell_trouble(record.unit, error.reason());
-        return false;
-      }
       Record ended = record;
-      gone(ended, State::failed, error.what());
-      if (context.registry.finish(record, *ended.end)) run_hooks(context, {ended});
-      return true;
+      if (!is_for_later && !is_unknown) gone(ended, State::failed, error.what());
+      const bool has_ended = ended.end && context.registry.finish(record, *ended.end);
+      // Not before: what is neither queued nor ended and has no folder is taken for what went down.
+      if (!is_unknown) context.runtime.remove(record.id);
+      if (has_ended) run_hooks(context, {ended});
+      if (ended.end) return true;
+      context.registry.tell_trouble(record.unit, error.reason());
+      return false;
     }
   }
   stop_if_asked_to(context, record);

@@ -193,7 +193,7 @@ TEST_F(SessionHostTest, KillsACommandWhoseStopTimeoutIsTooShortForSystemd) {
   set_script("trap '' TERM; echo up; while :; do sleep 0.01; done");
   start_until_ready();
   eventually([&] { return lines() == Strings{"o:up"}; }, "the trap is set");
-  ::kill(host, SIGTERM);
+  begin_stop();
   EXPECT_EQ(WTERMSIG(wait_for_end()), SIGKILL);
   EXPECT_EQ(note().exit_signal, SIGKILL);
   EXPECT_GE(note().exited_at.value() - note().terminated_at.value(), std::chrono::milliseconds(190));
