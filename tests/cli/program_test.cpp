@@ -106,12 +106,16 @@ TEST_F(Program, PrintsTheUnitThatWouldBeMadeAndMakesNothing) {
 
 TEST_F(Program, EndsWithTheStatusOfAShellWhenTheCommandIsMissing) {
   EXPECT_EQ(run({"--user", "run", "--", "-no-such-command"}), 127);
-  EXPECT_EQ(err, "agentctl: cannot run '-no-such-command': command not found\n");
+  EXPECT_EQ(
+      err,
+      "agentctl: cannot run '-no-such-command': command not found\nhint: give its path; no folder of PATH has it\n");
 }
 
 TEST_F(Program, DoesNotTakeTheCommandsOwnOptionForItsOwn) {
   EXPECT_EQ(run({"--user", "run", "no-such-command", "--json"}), 127);
-  EXPECT_EQ(err, "agentctl: cannot run 'no-such-command': command not found\n");
+  EXPECT_EQ(
+      err,
+      "agentctl: cannot run 'no-such-command': command not found\nhint: give its path; no folder of PATH has it\n");
   EXPECT_EQ(run({"--user", "run", "--json", "no-such-command"}), 127);
   EXPECT_THAT(err, StartsWith(R"({"error":{"code":"command-not-found",)"));
 }

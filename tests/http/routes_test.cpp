@@ -94,9 +94,10 @@ TEST_F(Routes, RefuseNamesBeforeTheyLookForThem) {
       expect_problem(ask("POST", path, "{\"name\":" + name + "}"), 400, "invalid-managed-process-name", "name");
     expect_problem(ask("POST", path, R"({"name":"web","x":1})"), 400, "unexpected-field", "x");
     for (const char* body : {"[]", "web", "{", "\"web\""}) expect_problem(ask("POST", path, body), 400, "invalid-body");
-    expect_problem(ask("POST", path, R"({"name":"nix"})"), 404, "not-found");
   }
   EXPECT_TRUE(engine.calls.empty());
+  for (const char* verb : {"kill", "restart"})
+    expect_problem(ask("POST", std::string("/api/managed-processes/") + verb, R"({"name":"nix"})"), 404, "not-found");
 }
 
 TEST_F(Routes, SayWhatIsNotThereAndWhichMethodsAre) {
