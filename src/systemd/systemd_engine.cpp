@@ -144,7 +144,7 @@ class SystemdEngine::Connection {
     return {.started = result == "done", .job_result = result};
   }
 
-  /// For who then waits for a command: for days, nobody would read what the bus keeps.
+  /// For who then waits for something else: for days, nobody would read what the bus keeps.
   void hear_no_more() { jobs_.reset(); }
 
  private:
@@ -350,6 +350,7 @@ void SystemdEngine::forget_time_limit(const std::string& unit) {
 }
 
 std::unique_ptr<UnitWatch> SystemdEngine::watch(const std::vector<std::string>& units) {
+  if (connection_) connection_->hear_no_more();
   return make_unit_watch(scope_, runtime_dir_, units);
 }
 

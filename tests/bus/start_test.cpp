@@ -99,6 +99,7 @@ TEST_F(StartTest, WhatOthersStartAfterwardsDoesNotPileUpUnread) {
   std::ranges::set_difference(sockets(), before, std::back_inserter(own));
   ASSERT_EQ(own.size(), 1);
   EXPECT_TRUE(start(service_spec()).started);
+  const auto watch = engine_.watch({"agentctl-web.service"});  // whoever waits for it now
   systemd_.on("GetAll", [](Exchange& exchange) {
     for (int i = 0; i < 100; ++i) exchange.job_removed("done", "/org/freedesktop/systemd1/job/others");
     exchange.proceed();

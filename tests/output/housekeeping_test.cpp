@@ -45,8 +45,7 @@ TEST_F(HousekeepingTest, PruneForgetsWhatEndedLongAgo) {
 TEST_F(HousekeepingTest, ReconcileTellsWhatItRepaired) {
   EXPECT_THAT(agentctl({"reconcile"}), ended_with(0, "nothing to repair\n", ""));
   registry().create(record_of("web"));
-  EXPECT_THAT(agentctl({"reconcile"}),
-              ended_with(0, "web: lost, it was never started: the agentctl that asked for it was gone\n", ""));
+  EXPECT_THAT(agentctl({"reconcile"}), ended_with(0, "web: lost, its user manager went down while it ran\n", ""));
   EXPECT_THAT(agentctl({"reconcile", "--json"}),
               ended_with(0, "{\"ended\":[],\"restored\":[],\"removed\":[],\"started\":[]}\n", ""));
 }

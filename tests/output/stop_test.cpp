@@ -139,7 +139,7 @@ TEST_F(StopTest, WhatDoesNotEndWithinAShorterTimeoutIsKilled) {
   });
   EXPECT_THAT(agentctl({"stop", "--timeout", "50ms", "web"}), ended_with(0, "web: stopped, 0 processes, 0 left\n", ""));
   ASSERT_THAT(systemd.calls("KillUnit"), SizeIs(1));
-  EXPECT_EQ(systemd.calls("KillUnit").front().arguments, R"("agentctl-web.service" "all" 9)");
+  EXPECT_EQ(systemd.calls("KillUnit").front().arguments, R"("agentctl-web.service" "main" 9)");
 }
 
 TEST_F(StopTest, WhatEndedMeanwhileIsToldAsItEnded) {
