@@ -47,6 +47,7 @@ PREPARE = {
     "agentctl flow run release.json": [],
     "flow wait": [*AT_ITS_GATE, "agentctl flow resume release"],
     "apply": [],
+    "adopt": [],
     "port": ["agentctl run -n web --port 3000 -- sleep 60"],
     "rm": ["agentctl run -n web --wait -- true"],
 }
