@@ -246,7 +246,7 @@ def test_a_strangers_server_is_none_however_it_is_reached(agentctl, port):
 def test_a_server_whose_descriptors_cannot_be_seen_is_known_by_its_group(user_agentctl, port):
     """As one with file capabilities: the kernel lets nobody but root look at what it has open."""
     script = "import ctypes; ctypes.CDLL(None).prctl(4, 0)\n" + server(port)[2]
-    result = ready(user_agentctl, "a", f"tcp:{port}", "python3", "-c", script, options=["--ready-timeout", "10s"])
+    result = ready(user_agentctl, "a", f"tcp:{port}", "python3", "-c", script, *server(port)[3:], options=["--ready-timeout", "10s"])
     assert result.status == 0, result
 
 
