@@ -68,7 +68,10 @@ std::string RuntimeFolders::create_for_hook(const std::string& id, const Hook& h
 }
 
 void RuntimeFolders::plan_attempt(const std::string& id, const AttemptPlan& plan) const {
+  // A host that runs as another user reads it, also what the reconcile unit writes with its UMask=.
+  const mode_t before = ::umask(022);
   write_file(folder(id) + "/" + attempt_plan_file, to_json(plan), 0644);
+  ::umask(before);
 }
 
 void RuntimeFolders::forget_attempt(const std::string& id) const { remove_file(folder(id) + "/" + attempt_plan_file); }

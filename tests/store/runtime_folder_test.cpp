@@ -197,6 +197,16 @@ TEST_F(RuntimeFoldersTest, TakeNoNoteThatIsNone) {
   EXPECT_FALSE(folders.note(id).has_value());
 }
 
+TEST_F(RuntimeFoldersTest, PlanAnAttemptForWhoeverItsHostRunsAs) {
+  make_directories(folders.folder(id));
+  const mode_t before = ::umask(077);
+  folders.plan_attempt(id, {.not_before = sample_time('b'), .expires_at = {}});
+  EXPECT_EQ(::umask(before), 077U) << "as it was";
+  struct stat status {};
+  ASSERT_EQ(::stat((folders.folder(id) + "/" + attempt_plan_file).c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0644U);
+}
+
 TEST(RuntimeBase, IsOnTheTmpfsOfItsScope) {
   EXPECT_EQ(runtime_base(ManagerScope::system, "/run/user/1000"), "/run/agentctl");
   EXPECT_EQ(runtime_base(ManagerScope::user, "/run/user/1000"), "/run/user/1000/agentctl");
