@@ -363,7 +363,6 @@ def test_a_client_that_goes_ends_what_it_waits_for(user_server, folder):
             eventually(waits, what="its call")
         eventually(lambda: not waits(), what="its call has ended")
     assert user_server.post("/api/sessions/plain/stop", {}).status == 200
-    assert agentctl.status("web")["state"] in ("starting", "restarting")
 
 
 def test_streams_are_bounded(user_server):
