@@ -97,7 +97,7 @@ def test_the_end_of_another_users_session_is_recorded_by_root(system_agentctl):
 def test_another_users_session_ends_like_any_other(system_agentctl):
     agentctl = system_agentctl
     for name in ("expired", "stopped", "killed", "reloaded", "restarted"):
-        options = ["--uid", "tester", *(["--ttl", "2s"] if name == "expired" else [])]
+        options = ["--uid", "tester", *(["--ttl", "6s"] if name == "expired" else [])]
         session = agentctl.run(name, "sh", "-c", "echo hello; sleep 1000", options=options)
         assert os.stat(f"/proc/{session['pid']}").st_uid == 4201
     assert agentctl.systemctl("daemon-reload").status == 0
