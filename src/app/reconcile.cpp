@@ -44,9 +44,9 @@ End end_of_lost(Context& context, const Record& record, const std::optional<Host
   if (!context.runtime.exists(record.id)) {
     end.reason = "its user manager went down while it ran";
   } else if (is_restart(record)) {
-    // Nothing else ends a unit between two attempts, and then no recorder runs.
+    // Nobody else ends a unit between two attempts, and then no recorder runs.
     end.state = State::stopped;
-    end.reason = "stopped with systemctl before its next attempt began";
+    end.reason = "stopped before its next attempt began: with systemctl, or by systemd's start limit";
   }
   return end;
 }

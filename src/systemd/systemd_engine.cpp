@@ -206,6 +206,8 @@ StartResult SystemdEngine::start_while(const UnitSpec& spec, const std::function
 
 StartResult SystemdEngine::restart(const std::string& unit) {
   return connection().run_job("cannot restart", unit, [&] {
+    // What is asked for does not count towards the start limit (systemctl(1), reset-failed).
+    connection().bus().manager().callMethod("ResetFailedUnit").onInterface(manager_interface).withArguments(unit);
     sdbus::ObjectPath job;
     connection()
         .bus()

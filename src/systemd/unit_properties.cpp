@@ -58,7 +58,11 @@ void add_reaction(std::vector<UnitProperty>& properties, const UnitSpec& spec) {
 }
 
 void add_restart(std::vector<UnitProperty>& properties, const RestartRules& rules) {
-  if (rules.policy == RestartPolicy::no) return;
+  if (rules.policy == RestartPolicy::no) {
+    // Nobody but a person starts it again, and that as often as they like.
+    properties.push_back({"StartLimitIntervalUSec", std::uint64_t{0}});
+    return;
+  }
   properties.push_back({"Restart", std::string(to_string(rules.policy))});
   // systemd starts the host at once, and the host waits: systemd's own delay is the same each time (252), or is not
   // reset by a long run (257). And no recorder runs for what is stopped during that, nor can

@@ -366,7 +366,9 @@ TEST_F(Queue, WhatIsStoppedBetweenTwoAttemptsIsNotStartedAgain) {
     ASSERT_TRUE(reconcile_record(context, record).has_value());
     const End end = *registry.find_ended("bot", record.id)->end;
     EXPECT_EQ(end.state, State::stopped);
-    EXPECT_EQ(end.reason, by_agentctl ? "stopped by ann" : "stopped with systemctl before its next attempt began");
+    EXPECT_EQ(end.reason, by_agentctl
+                              ? "stopped by ann"
+                              : "stopped before its next attempt began: with systemctl, or by systemd's start limit");
     EXPECT_EQ(engine.count("request "), 0U);
   }
 }

@@ -44,6 +44,9 @@ Properties of_a_service() {
           {"OOMPolicy", std::string("continue")}};
 }
 
+// Of a service without a restart policy: a person may start it again as often as they like.
+const Properties unlimited{{"StartLimitIntervalUSec", std::uint64_t{0}}};
+
 Properties operator+(Properties left, const Properties& right) {
   left.insert(left.end(), right.begin(), right.end());
   return left;
@@ -62,14 +65,15 @@ void expect_properties(const Properties& actual, const Properties& expected) {
 }
 
 TEST(UnitProperties, OfAUsersServiceAreThese) {
-  expect_properties(unit_properties(service(), ManagerScope::user), common() + of_a_service());
+  expect_properties(unit_properties(service(), ManagerScope::user), common() + of_a_service() + unlimited);
 }
 
 TEST(UnitProperties, OfASystemServiceLiftTheRateLimitOfTheJournalToo) {
   expect_properties(unit_properties(service(), ManagerScope::system),
                     common() + of_a_service() +
                         Properties{{"LogRateLimitIntervalUSec", std::uint64_t{1}},
-                                   {"LogRateLimitBurst", std::uint32_t{1'000'000'000}}});
+                                   {"LogRateLimitBurst", std::uint32_t{1'000'000'000}}} +
+                        unlimited);
 }
 
 TEST(UnitProperties, ASessionOfAnotherUserNamesIt) {
@@ -83,13 +87,13 @@ TEST(UnitProperties, ATimeLimitIsRuntimeMax) {
   UnitSpec spec = service();
   spec.ttl = 90s;
   expect_properties(unit_properties(spec, ManagerScope::user),
-                    common() + Properties{{"RuntimeMaxUSec", std::uint64_t{90'000'000}}} + of_a_service());
+                    common() + Properties{{"RuntimeMaxUSec", std::uint64_t{90'000'000}}} + of_a_service() + unlimited);
 }
 
 TEST(UnitProperties, AnInfiniteTimeLimitIsNone) {
   UnitSpec spec = service();
   spec.ttl = forever;
-  expect_properties(unit_properties(spec, ManagerScope::user), common() + of_a_service());
+  expect_properties(unit_properties(spec, ManagerScope::user), common() + of_a_service() + unlimited);
 }
 
 TEST(UnitProperties, AnInfiniteStopTimeoutIsSystemdsOwnInfinity) {
@@ -154,7 +158,7 @@ TEST(UnitProperties, LetSystemdLookWhereNoRecorderMayHave) {
   UnitSpec spec = service();
   spec.when_unrecorded = reconcile.front();
   expect_properties(unit_properties(spec, ManagerScope::user),
-                    common() + of_a_service() + Properties{{"OnFailure", reconcile}});
+                    common() + of_a_service() + unlimited + Properties{{"OnFailure", reconcile}});
   spec.kind = SessionKind::scope;
   expect_properties(unit_properties(spec, ManagerScope::user),
                     common() + Properties{{"AddRef", true},
@@ -183,6 +187,7 @@ TEST(UnitProperties, LimitsAndSandboxAreSystemds) {
                     common() + of_a_service() +
                         Properties{{"LogRateLimitIntervalUSec", std::uint64_t{1}},
                                    {"LogRateLimitBurst", std::uint32_t{1'000'000'000}},
+                                   {"StartLimitIntervalUSec", std::uint64_t{0}},
                                    {"MemoryMax", std::uint64_t{1024}},
                                    {"TasksMax", std::uint64_t{5}},
                                    {"CPUQuotaPerSecUSec", std::uint64_t{1'500'000}}});
@@ -190,7 +195,7 @@ TEST(UnitProperties, LimitsAndSandboxAreSystemds) {
   spec.sandbox = {.private_tmp = true, .protect_home = true, .read_only_system = true, .no_network = true};
   spec.runtime_dir = "/run/folder";
   expect_properties(unit_properties(spec, ManagerScope::user),
-                    common() + of_a_service() +
+                    common() + of_a_service() + unlimited +
                         Properties{{"PrivateUsers", true},
                                    {"PrivateTmp", true},
                                    {"ProtectHome", std::string("read-only")},

@@ -36,6 +36,7 @@ TEST_F(DryRunTest, ShowsTheUnitAndMakesNothing) {
   StandardOutput=null
   StandardError=null
   OOMPolicy=continue
+  StartLimitIntervalUSec=0
 )";
   const std::map<std::string, std::string> values{{"id", id_in(outcome.out)},
                                                   {"libexec", AGENTCTL_TEST_LIBEXEC_DIR},

@@ -23,6 +23,18 @@ def test_a_live_session_is_restarted_as_its_next_attempt(agentctl):
     assert earlier["state"] == last["state"] == "restarting" and earlier["pid"] == before["pid"]
 
 
+def test_as_often_as_one_likes(agentctl):
+    """systemd's own start limit is 5 starts in 10 s, and that of a unit with Restart= is there for a host in a loop."""
+    unit = agentctl.run("a", "sleep", "1000")["unit"]
+    agentctl.run("b", "sleep", "1000", options=["--restart", "always", "--restart-limit", "1"])
+    for _ in range(25):
+        agentctl.ok("restart", "a")
+        agentctl.ok("restart", "b")
+    for _ in range(8):
+        agentctl.systemctl("restart", unit)
+    assert agentctl.status("a")["attempt"] == 34 and agentctl.status("b")["attempt"] == 26
+
+
 def test_a_restart_waits_for_a_stubborn_process(agentctl):
     before = agentctl.run("a", "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", options=["--stop-timeout", "1s"])
     result = agentctl("restart", "a")
