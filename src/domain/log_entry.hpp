@@ -17,6 +17,7 @@
 namespace agentctl {
 
 enum class OutputStream : std::uint8_t { out, err };
+inline constexpr std::array output_streams{OutputStream::out, OutputStream::err};
 const char* to_string(OutputStream stream) noexcept;  ///< "stdout", "stderr"
 
 /// How much one stream has brought since the command started. A line counts when its newline has come.

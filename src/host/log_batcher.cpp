@@ -4,12 +4,6 @@
 #include <utility>
 
 namespace agentctl {
-namespace {
-
-constexpr std::array streams{OutputStream::out, OutputStream::err};
-
-}  // namespace
-
 Monotonic TokenBucket::next() const noexcept { return tokens_ > 0 ? Monotonic::min() : refilled_ + interval_; }
 
 void TokenBucket::spend(Monotonic now) noexcept {
@@ -99,7 +93,7 @@ std::optional<Monotonic> LogBatcher::due() const {
 }
 
 std::optional<LogEntry> LogBatcher::take(Monotonic now) {
-  for (const OutputStream stream : streams)
+  for (const OutputStream stream : output_streams)
     if (tail(stream).read_at + limits_.partial_after <= now) gather_tail(stream);
   if (entry_.segments.empty() || (!full() && bucket_.next() > now)) return std::nullopt;
   bucket_.spend(now);
@@ -107,7 +101,7 @@ std::optional<LogEntry> LogBatcher::take(Monotonic now) {
 }
 
 std::optional<LogEntry> LogBatcher::take_rest(Monotonic now) {
-  for (const OutputStream stream : streams) gather_tail(stream);
+  for (const OutputStream stream : output_streams) gather_tail(stream);
   if (entry_.segments.empty()) return std::nullopt;
   bucket_.spend(now);
   return give();

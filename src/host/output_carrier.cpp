@@ -15,8 +15,6 @@ namespace {
 // What a pipe holds at most, unless somebody made it larger.
 constexpr std::size_t chunk_size = 64u << 10;
 
-constexpr std::array streams{OutputStream::out, OutputStream::err};
-
 }  // namespace
 
 OutputCarrier::~OutputCarrier() { forget(); }
@@ -69,7 +67,7 @@ void OutputCarrier::carry(OutputStream stream, std::string_view bytes) {
 }
 
 void OutputCarrier::drain() {
-  for (const OutputStream stream : streams) {
+  for (const OutputStream stream : output_streams) {
     // Only what is there now: leftover processes may write for ever.
     int held = 0;
     if (!source(stream).reader || ::ioctl(source(stream).reader.get(), FIONREAD, &held) < 0) continue;

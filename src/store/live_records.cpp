@@ -12,11 +12,11 @@
 namespace agentctl {
 namespace {
 
-constexpr std::string_view suffix = ".jsonl";
+constexpr std::string_view shard_suffix = ".jsonl";
 constexpr std::size_t file_size_limit = 4 * record_size_limit;
 
 bool is_shard(std::string_view file) {
-  return file.size() == 1 + suffix.size() && file.ends_with(suffix) &&
+  return file.size() == 1 + shard_suffix.size() && file.ends_with(shard_suffix) &&
          name_shards.find(file.front()) != std::string_view::npos;
 }
 
@@ -33,7 +33,7 @@ bool is_of_one_that_must_survive(std::string_view line) {
 std::string LiveRecords::path(char shard) const {
   std::string path = folder_ + "/";
   path += shard;
-  return path.append(suffix);
+  return path.append(shard_suffix);
 }
 
 // to_json() begins every record alike, so that one among many is found without parsing them all.

@@ -16,25 +16,10 @@
 #include "domain/naming.hpp"
 #include "domain/rivalry.hpp"
 #include "domain/session_json.hpp"
+#include "store/file_name.hpp"
 
 namespace agentctl {
 namespace {
-
-constexpr std::string_view suffix = ".json";
-
-struct FileName {
-  std::string name;
-  std::string id;
-};
-
-std::optional<FileName> parse_file_name(std::string_view file) {
-  if (!file.ends_with(suffix)) return std::nullopt;
-  file.remove_suffix(suffix.size());
-  const auto dot = file.find('.');
-  if (dot == std::string_view::npos || !is_valid_name(file.substr(0, dot)) || !is_valid_id(file.substr(dot + 1)))
-    return std::nullopt;
-  return FileName{std::string(file.substr(0, dot)), std::string(file.substr(dot + 1))};
-}
 
 struct Candidate {
   std::string file;
@@ -122,11 +107,11 @@ Registry::Registry(RegistryPlace place)
       live_(live_folder_) {}
 
 std::string Registry::ended_path(const std::string& name, const std::string& id) const {
-  return ended_folder_ + "/" + name + "." + id + std::string(suffix);
+  return ended_folder_ + "/" + to_string(FileName{name, id});
 }
 
 std::string Registry::hook_path(const Record& record) const {
-  return hooks_folder_ + "/" + record.request.name + "." + record.id + std::string(suffix);
+  return hooks_folder_ + "/" + to_string(FileName{record.request.name, record.id});
 }
 
 void Registry::tell_trouble(const std::string& path, const std::string& reason) {

@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "domain/rivalry.hpp"
+#include "store/file_name.hpp"
 #include "store/registry.hpp"
 
 // The part of the registry that keeps flows: flows/NAME.ID.json while a flow lives, ended-flows/NAME.ID.json
@@ -12,11 +13,7 @@
 namespace agentctl {
 namespace {
 
-constexpr std::string_view suffix = ".json";
-
-std::string file_name(const std::string& name, const std::string& id) { return name + "." + id + std::string(suffix); }
-
-std::string file_name(const Flow& flow) { return file_name(flow.name, flow.id); }
+std::string file_name(const Flow& flow) { return to_string(FileName{flow.name, flow.id}); }
 
 StepStanding standing_of(const Record& record) {
   StepStanding standing;
@@ -34,7 +31,7 @@ StepStanding standing_of(const Record& record) {
 }  // namespace
 
 std::string Registry::flow_path(const std::string& name, const std::string& id) const {
-  return flows_folder_ + "/" + file_name(name, id);
+  return flows_folder_ + "/" + to_string(FileName{name, id});
 }
 
 bool Registry::has_flow_ended(const Flow& flow) const {

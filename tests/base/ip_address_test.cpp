@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "support/sample_address.hpp"
+
 namespace agentctl {
 namespace {
-
-IpAddress address(const std::string& text) { return parse_ip_address(text).value(); }
 
 TEST(IpAddress, IsReadAndWritten) {
   for (const char* text : {"127.0.0.1", "0.0.0.0", "::1", "::", "fe80::1"}) EXPECT_EQ(to_string(address(text)), text);

@@ -8,6 +8,7 @@
 
 #include "base/control_group.hpp"
 #include "base/fd.hpp"
+#include "support/sample_address.hpp"
 
 namespace agentctl {
 namespace {
@@ -15,8 +16,6 @@ namespace {
 using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
-
-IpAddress address(const std::string& text) { return parse_ip_address(text).value(); }
 
 /// A socket that listens on any free port of an address.
 class Listener {

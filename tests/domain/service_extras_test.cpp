@@ -2,6 +2,7 @@
 
 #include "domain/ports.hpp"
 #include "domain/service_file.hpp"
+#include "support/checked_services.hpp"
 
 namespace agentctl {
 namespace {
@@ -20,31 +21,10 @@ std::string file_of(const std::string& services, const std::string& top = R"("ag
   return R"({"specs": [)" + services + "]" + (top.empty() ? "" : ", " + top) + "}";
 }
 
-CheckedServices check(const std::string& text) {
-  ServiceRules rules;
-  rules.require_git_workdir = false;
-  return check_service_file(text, rules, [](const std::string&) { return GitMark::none; });
-}
-
-std::string refusal_of(const std::string& text) {
-  const CheckedServices answer = check(text);
-  const auto* refusal = std::get_if<ServiceRefusal>(&answer);
-  return refusal != nullptr ? refusal->reason + " @" + refusal->pointer : "ok";
-}
-
 /// Of one service with these members.
 std::string refused(const std::string& members) { return refusal_of(file_of(service("web", members))); }
 
-ServiceFile taken(const std::string& text) {
-  const CheckedServices answer = check(text);
-  if (std::holds_alternative<ServiceFile>(answer)) return std::get<ServiceFile>(answer);
-  ADD_FAILURE() << refusal_of(text) << "\n" << text;
-  return {.specs = {{}}};
-}
-
 ServiceSpec with(const std::string& members) { return taken(file_of(service("web", members))).specs.front(); }
-
-std::string health(const std::string& members) { return R"("healthcheck": {"timeout_s": 9, )" + members + "}"; }
 
 HealthCheck health_with(const std::string& members) {
   return taken(file_of(service("web", "", health(members)))).specs.front().health;
@@ -175,7 +155,7 @@ TEST(ExtendedServiceFile, MoreKindsOfHealthCheck) {
   const HealthCheck notify = health_with(R"("type": "notify", "interval_s": 0.25)");
   EXPECT_EQ(notify.kind, HealthKind::notify);
   EXPECT_EQ(notify.interval, microseconds(250'000));
-  EXPECT_EQ(notify.timeout, microseconds(9'000'000));
+  EXPECT_EQ(notify.timeout, microseconds(60'000'000));
   EXPECT_EQ(health_refused(R"("type": "tcp")"), "spec[0]: healthcheck-target-missing @/specs/0/healthcheck/target");
   EXPECT_EQ(health_refused(R"("type": "tcp", "port": 0)"),
             "spec[0]: healthcheck-port-invalid (0) @/specs/0/healthcheck/port");
@@ -208,7 +188,7 @@ TEST(ExtendedServiceFile, IsWrittenSoThatItIsReadAsTheSame) {
             R"({"private_tmp":true,"protect_home":true,"read_only_system":true,"no_network":false},"needs":["db"],)"
             R"("stdout":"/tmp/o","unhealthy":"restart"},{"name":"db","cmd":"node","args":[],"cwd":"","env":{},)"
             R"("ports":[],"ttl_minutes":240,"attrs":{},"healthcheck":{"type":"tcp","target":"localhost:5432",)"
-            R"("interval_s":0.1,"timeout_s":9}}],"written_by":"","wi_id":""})");
+            R"("interval_s":0.1,"timeout_s":60}}],"written_by":"","wi_id":""})");
   EXPECT_EQ(to_json(taken(written)), written);
 }
 

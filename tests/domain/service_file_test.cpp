@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "domain/request_rules.hpp"
+#include "support/checked_services.hpp"
 #include "support/service_cases.hpp"
 
 namespace agentctl {
@@ -20,24 +21,11 @@ ServiceRules without_git() {
   return rules;
 }
 
-CheckedServices check(const std::string& text) { return check_service_file(text, without_git(), no_git); }
-
 /// A file of one service with these members, which replace the usual ones: R"("ports": [1])".
 std::string file_with(const std::string& members, const std::string& top = {}) {
   return R"({"specs": [{"name": "web", "cmd": "node", "healthcheck": {"type": "http", "url": "http://localhost:3001/",)"
          R"( "expect_status": 200, "timeout_s": 60})" +
          (members.empty() ? "" : ", " + members) + "}]" + (top.empty() ? "" : ", " + top) + "}";
-}
-
-std::string health(const std::string& members) { return R"("healthcheck": {"timeout_s": 60, )" + members + "}"; }
-
-ServiceFile taken(const std::string& text) {
-  const CheckedServices answer = check(text);
-  if (const auto* refusal = std::get_if<ServiceRefusal>(&answer)) {
-    ADD_FAILURE() << "refused: " << refusal->reason << "\n" << text;
-    return {.specs = {{}}};
-  }
-  return std::get<ServiceFile>(answer);
 }
 
 ServiceSpec spec_of(const std::string& text) { return taken(text).specs.front(); }
@@ -46,13 +34,6 @@ std::string repeated(const std::string& text, int count) {
   std::string all;
   for (int i = 0; i < count; ++i) all += text;
   return all;
-}
-
-/// "REASON @POINTER".
-std::string refusal_of(const std::string& text) {
-  const CheckedServices answer = check(text);
-  const auto* refusal = std::get_if<ServiceRefusal>(&answer);
-  return refusal != nullptr ? refusal->reason + " @" + refusal->pointer : "ok";
 }
 
 TEST(ServiceFile, AnswersWhatAgentsKnow) {

@@ -14,14 +14,14 @@ constexpr const char* span_hint = "90, 90s, 15min, 2h 30min, 1d or infinity (sys
 constexpr const char* word_rule = "is not 1 to 64 of a-z A-Z 0-9 . _ - with a letter or digit first";
 constexpr const char* name_rule = "is not 1 to 64 of a-z 0-9 - without a hyphen first or last";
 
-struct Case {
+struct Refusal {
   Words words;  // between "run" and "-- true", or all after "run" when "--" is in them
   int status;
   std::string message;
   std::string hint;
 };
 
-std::vector<Case> cases(const std::string& work) {
+std::vector<Refusal> refusals(const std::string& work) {
   return {
       {{"--"}, 2, "invalid 'COMMAND': there is no command to run", "agentctl run -- COMMAND [ARG...]"},
       {{"-n", "web", "--"}, 2, "invalid 'COMMAND': there is no command to run", "agentctl run -- COMMAND [ARG...]"},
@@ -136,7 +136,7 @@ class RunRefusals : public OutputTest {
     put_file(path("work/script"), "#!/bin/sh\n");
     put_file(path("work/env"), "# comment\nA=1\n2=x\n");
   }
-  static Words command_of(const Case& row) {
+  static Words command_of(const Refusal& row) {
     Words words{"run"};
     words.insert(words.end(), row.words.begin(), row.words.end());
     if (std::find(words.begin(), words.end(), "--") == words.end()) words.insert(words.end(), {"--", "true"});
@@ -145,7 +145,7 @@ class RunRefusals : public OutputTest {
 };
 
 TEST_F(RunRefusals, EachNamesItsCauseAndItsRemedyAndChangesNothing) {
-  for (const Case& row : cases(path("work"))) {
+  for (const Refusal& row : refusals(path("work"))) {
     EXPECT_NE(row.hint, "") << row.message;
     EXPECT_THAT(agentctl(command_of(row)), ended_with(row.status, "", error_text(row.message, row.hint)));
   }
@@ -155,7 +155,7 @@ TEST_F(RunRefusals, EachNamesItsCauseAndItsRemedyAndChangesNothing) {
 
 TEST_F(RunRefusals, InJsonEachSaysTheSame) {
   std::set<int> statuses;
-  for (const Case& row : cases(path("work"))) {
+  for (const Refusal& row : refusals(path("work"))) {
     if (!statuses.insert(row.status).second) continue;  // one of each
     Words words = command_of(row);
     words.insert(words.begin(), "--json");
@@ -194,7 +194,7 @@ TEST_F(RunRefusals, InTheForegroundWhatIsAgentctlsOwnFailureIs125) {
 
 TEST_F(RunRefusals, InTheForegroundTheyAre125WhereTheStatusWouldBeTheCommandsOwn) {
   for (const char* form : {"--wait", "--follow", "--scope"}) {
-    for (const Case& row : cases(path("work"))) {
+    for (const Refusal& row : refusals(path("work"))) {
       // What a scope has not at all is refused first.
       const auto has = [&](const char* word) {
         return std::find(row.words.begin(), row.words.end(), word) != row.words.end();
