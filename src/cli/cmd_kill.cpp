@@ -49,6 +49,7 @@ int cmd_kill(Invocation& invocation) {
   }
   for (const Session& session : sessions) print(session.record.request.name + ": sent " + signal_name(number) + "\n");
   if (sessions.empty()) print("nothing to kill\n");
+  if (sessions.size() > 1) print(std::to_string(sessions.size()) + " sessions: sent " + signal_name(number) + "\n");
   return 0;
 }
 

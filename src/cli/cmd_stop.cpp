@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "app/stop.hpp"
@@ -11,13 +12,30 @@
 namespace agentctl {
 namespace {
 
+std::string in_words(std::size_t processes, std::size_t left) {
+  return std::to_string(processes) + (processes == 1 ? " process, " : " processes, ") + std::to_string(left) + " left";
+}
+
 std::string report(const StopOutcome& outcome) {
   const std::string& name = outcome.session.record.request.name;
   const std::string end = outcome.removed ? "; removed\n" : "\n";
   if (outcome.had_ended) return name + ": had ended already (" + to_string(outcome.session.state) + ")" + end;
   return name + ": " + paint(to_string(outcome.session.state), color_of(outcome.session.state)) + ", " +
-         std::to_string(outcome.processes) + (outcome.processes == 1 ? " process, " : " processes, ") +
-         std::to_string(outcome.left) + " left" + end;
+         in_words(outcome.processes, outcome.left) + end;
+}
+
+std::string report(const std::vector<StopOutcome>& outcomes) {
+  if (outcomes.empty()) return "nothing to stop\n";
+  std::string text;
+  std::size_t processes = 0;
+  std::size_t left = 0;
+  for (const StopOutcome& outcome : outcomes) {
+    text += report(outcome);
+    processes += outcome.processes;
+    left += outcome.left;
+  }
+  if (outcomes.size() == 1) return text;
+  return text + std::to_string(outcomes.size()) + " sessions: " + in_words(processes, left) + "\n";
 }
 
 std::string report_json(const std::vector<StopOutcome>& outcomes, bool remove) {
@@ -56,14 +74,9 @@ int cmd_stop(Invocation& invocation) {
   const std::vector<StopOutcome> outcomes = stop_sessions(context, sessions, options);
   waiting.done();
 
-  std::string text;
-  bool gone = true;
-  for (const StopOutcome& outcome : outcomes) {
-    text += report(outcome);
-    gone = gone && outcome.left == 0;
-  }
-  if (outcomes.empty()) text = "nothing to stop\n";
-  print(invocation.globals().json ? report_json(outcomes, options.remove) : text);
+  print(invocation.globals().json ? report_json(outcomes, options.remove) : report(outcomes));
+  const bool gone =
+      std::all_of(outcomes.begin(), outcomes.end(), [](const StopOutcome& outcome) { return outcome.left == 0; });
   return gone ? 0 : 1;
 }
 

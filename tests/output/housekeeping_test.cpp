@@ -7,6 +7,7 @@ namespace agentctl {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -68,10 +69,15 @@ TEST_F(HousekeepingTest, KillOfAProjectReachesWhatLives) {
   queued.queued = Queued::by_anyone;
   registry().create(queued);
   EXPECT_THAT(agentctl({"kill", "-p", "shop"}), ended_with(0, "nothing to kill\n", ""));
-  Record record = record_of("web");
-  record.request.project = "shop";
-  add_live(record);
+  const auto add = [&](const char* name) {
+    Record record = record_of(name);
+    record.request.project = "shop";
+    add_live(record);
+  };
+  add("web");
   EXPECT_THAT(agentctl({"kill", "-p", "shop"}), ended_with(0, "web: sent SIGTERM\n", ""));
+  add("api");
+  EXPECT_THAT(agentctl({"kill", "-p", "shop"}).out, EndsWith("\n2 sessions: sent SIGTERM\n"));
 }
 
 TEST_F(HousekeepingTest, WhatHasEndedCannotBeSignalledOrExtended) {

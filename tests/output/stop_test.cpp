@@ -91,7 +91,10 @@ TEST_F(StopTest, TakesSeveralNamesAProjectAGroupOrAll) {
   add("e", "", "");
   add("f", "", "");
   EXPECT_THAT(agentctl({"stop", "d", "e", "d"}),
-              ended_with(0, "d: stopped, 0 processes, 0 left\ne: stopped, 0 processes, 0 left\n", ""));
+              ended_with(0,
+                         "d: stopped, 0 processes, 0 left\ne: stopped, 0 processes, 0 left\n"
+                         "2 sessions: 0 processes, 0 left\n",
+                         ""));
   EXPECT_THAT(agentctl({"stop", "--group", "g", "-p", "shop"}), ended_with(0, "b: stopped, 0 processes, 0 left\n", ""));
   EXPECT_THAT(agentctl({"stop", "-p", "shop"}), ended_with(0, "a: stopped, 0 processes, 0 left\n", ""));
   EXPECT_THAT(systemd.calls("StopUnit").back().arguments, HasSubstr("\"agentctl-shop.slice\""))

@@ -14,7 +14,7 @@ def test_a_project_is_stopped_by_one_job_newest_first(agentctl):
     start(agentctl, 5, "sleep", "1000", options=["-p", "shop"])
     agentctl.run("other", "sleep", "1000")
     lines = agentctl.ok("stop", "-p", "shop", "--reason", "done").splitlines()
-    assert lines == [f"s{number}: stopped, 2 processes, 0 left" for number in (4, 3, 2, 1, 0)]
+    assert lines == [f"s{number}: stopped, 2 processes, 0 left" for number in (4, 3, 2, 1, 0)] + ["5 sessions: 10 processes, 0 left"]
     assert agentctl.units() == {"agentctl-other.service"}
     for session in agentctl.list("-a", "-p", "shop"):
         assert (session["state"], session["stopped_by"]["reason"]) == ("stopped", "done")
@@ -35,7 +35,7 @@ def test_a_project_is_ended_and_forgotten(agentctl, folder):
     agentctl.run("other", "sleep", "1000")
     lines = agentctl.ok("stop", "-p", "shop", "--remove").splitlines()
     assert lines == ["s1: stopped, 2 processes, 0 left; removed", "s0: stopped, 2 processes, 0 left; removed",
-                     "old: had ended already (failed); removed"]
+                     "old: had ended already (failed); removed", "3 sessions: 4 processes, 0 left"]
     assert agentctl.names("-a") == ["other"] and len(agentctl.records()) == 1
     eventually(lambda: sorted(open(f"{folder}/hook", encoding="utf-8").read().split()) == ["s0", "s1"], what="what follows an end")
     with open(f"{folder}/log", encoding="utf-8") as file:
@@ -53,7 +53,7 @@ def test_a_group_spans_projects(agentctl):
     assert agentctl.show("agentctl-a.service", "Slice")["Slice"] == "agentctl-shop-g.slice"
     assert agentctl.show("agentctl-b.service", "Slice")["Slice"] == "agentctl-_-g.slice"
     assert agentctl.status("a")["usage"]["processes"] == 2, "it is looked for where it is"
-    assert agentctl.ok("stop", "--group", "g").count("stopped") == 2
+    assert agentctl.ok("stop", "--group", "g").count(": stopped, ") == 2
     assert agentctl.names() == ["c"]
     for unit in ("agentctl-shop-g.slice", "agentctl-_-g.slice"):
         assert agentctl.systemctl("is-active", unit).out == "inactive\n", "the slice itself was stopped"
