@@ -286,6 +286,20 @@ def test_a_new_session_of_the_name_has_a_log_of_its_own(agentctl):
     assert agentctl.logs(first) == b"first\n"
 
 
+def test_what_survives_a_signal_spares_the_journal_as_before(agentctl, folder):
+    """Only who is about to be killed hands each line over at once: the journal's limit is shared with all other sessions."""
+    lines = "i=0; while [ $i -lt 200 ]; do echo x; i=$((i + 1)); sleep 0.02; done"
+    session = agentctl.run("a", "sh", "-c", f"trap '' TERM; touch {folder}/ready; {lines}; touch {folder}/done; sleep 1000")
+    eventually(lambda: os.path.exists(f"{folder}/ready"))
+    agentctl.ok("kill", "a")
+    began = time.monotonic()
+    eventually(lambda: os.path.exists(f"{folder}/done"), 60)
+    seconds = time.monotonic() - began
+    assert agentctl.logs("a") == b"x\n" * 200
+    entries = [entry for entry in agentctl.journal("a") if entry.get("AGENTCTL_SESSION") == session["id"]]
+    assert len(entries) <= 16 + 2 * (seconds + 1), "a burst, and then one a second"
+
+
 def test_the_log_of_a_removed_session_stays_in_the_journal(agentctl):
     agentctl.run("removed", "echo", "hello")
     agentctl.wait_ended("removed")
