@@ -3,9 +3,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
 #include "base/time.hpp"
@@ -152,11 +151,6 @@ std::string nearest_existing(std::string path) {
   while (path.size() > 1 && ::access(path.c_str(), F_OK) < 0)
     path.erase(std::max<std::size_t>(path.find_last_of('/'), 1));
   return path;
-}
-
-bool is_same_file(const std::string& a, const std::string& b) {
-  std::error_code failed;
-  return std::filesystem::equivalent(a, b, failed);
 }
 
 void examine_registry(Context& context, std::vector<Finding>& findings) {

@@ -6,6 +6,7 @@
 #include "app/queue.hpp"
 #include "app/sessions.hpp"
 #include "base/error.hpp"
+#include "base/file.hpp"
 #include "base/user.hpp"
 #include "domain/end_of_session.hpp"
 #include "domain/naming.hpp"
@@ -18,7 +19,9 @@ namespace {
 bool is_kept_here(Context& context, const std::string& id) {
   try {
     const auto launch = context.runtime.launch(id);
-    return launch && launch->registry == context.registry.root();
+    if (!launch) return false;
+    const std::string& root = context.registry.root();
+    return launch->registry == root || is_same_file(launch->registry, root);
   } catch (const Error&) {
     return false;
   }
@@ -119,7 +122,10 @@ bool goes_on(Context& context, const Record& record, const std::optional<HostNot
 
 std::optional<Record> settle_record(Context& context, const Record& looked_at) {
   // It may have been stopped, restarted or put back in line since. What the registry has lost is only in the look.
-  const Record record = context.registry.find_live(looked_at.request.name, looked_at.id).value_or(looked_at);
+  const auto stored = context.registry.find_live(looked_at.request.name, looked_at.id);
+  // Nor is there anything to settle of what has left nothing: it was refused, or forgotten since.
+  if (!stored && !context.runtime.exists(looked_at.id)) return std::nullopt;
+  const Record record = stored.value_or(looked_at);
   if (record.queued != Queued::no) return settle_queued(context, record);
   if (is_of_this_boot(context, record)) {
     // A starter that is done has its unit, whose host may not have read the launch yet.

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -127,6 +128,13 @@ void write_file_durably(const std::string& path, std::string_view content) {
   sync_directory(path.substr(0, path.find_last_of('/')));
 }
 
+bool is_same_file(const std::string& a, const std::string& b) {
+  struct stat one {};
+  struct stat other {};
+  return ::stat(a.c_str(), &one) == 0 && ::stat(b.c_str(), &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
 void make_directories(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
   const auto slash = path.find_last_of('/');
@@ -173,12 +181,14 @@ FileLock FileLock::acquire(const std::string& path) {
 std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
   Fd fd(retry_open(AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600));
   if (!fd) throw system_error("cannot lock", path, errno);
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) < 0) {
+  // Who only asks is in the way for a moment; who stays there is a holder.
+  for (int tries = 0; tries < 100; ++tries) {
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return FileLock(std::move(fd));
     if (errno != EWOULDBLOCK) throw system_error("cannot lock", path, errno);
-    // Who only asks is in the way for a moment.
     if (is_held(path)) return std::nullopt;
+    ::poll(nullptr, 0, 1);
   }
-  return FileLock(std::move(fd));
+  return std::nullopt;
 }
 
 bool FileLock::is_held(const std::string& path) {

@@ -39,6 +39,9 @@ void sync_directory(const std::string& path);
 /// Whether it is named like one that write_file() has not renamed yet.
 bool is_temporary_file(std::string_view name);
 
+/// Whether both lead to the same file or folder, which is there.
+bool is_same_file(const std::string& a, const std::string& b);
+
 /// Makes the folder and its missing parents.
 void make_directories(const std::string& path, mode_t mode = 0700);
 

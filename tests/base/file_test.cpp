@@ -241,6 +241,14 @@ TEST(FileLock, IsNotTakenByWhoOnlyAsks) {
   EXPECT_FALSE(FileLock::is_held(path));
 }
 
+TEST(FileLock, IsNotTakenFromWhoAsksForEver) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "lock";
+  const Fd other(::open(path.c_str(), O_RDONLY | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_EQ(::flock(other.get(), LOCK_SH), 0);
+  EXPECT_FALSE(FileLock::try_acquire(path).has_value()) << "and returns";
+}
+
 TEST(FileLock, IsHeldByOneOnly) {
   const TemporaryFolder folder;
   auto held = FileLock::try_acquire(folder / "lock");

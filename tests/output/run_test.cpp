@@ -132,6 +132,15 @@ TEST_F(RunTest, ANameThatALiveSessionHasIsAConflict) {
   EXPECT_THAT(systemd.calls("StartTransientUnit"), IsEmpty());
 }
 
+TEST_F(RunTest, WhatIsRefusedLeavesNoSessionBehindThatNeverWas) {
+  add_live(record_of("web"));
+  const Outcome outcome =
+      agentctl({"run", "-n", "web", "--ready", "tcp:3000", "--on-end", "true", "--", "sleep", "60"});
+  EXPECT_EQ(outcome.status, 4) << outcome.err;
+  EXPECT_THAT(registry().ended(), IsEmpty());
+  EXPECT_EQ(systemd.calls("StartTransientUnit").size(), 0) << "nor does anything follow its end";
+}
+
 TEST_F(RunTest, ANameThatAnEndedSessionHadIsFree) {
   add_ended(record_of("web"), State::exited, "exited with status 0", 0);
   EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}), ended_with(0, "web\n", ""));
@@ -139,9 +148,10 @@ TEST_F(RunTest, ANameThatAnEndedSessionHadIsFree) {
 
 TEST_F(RunTest, AUnitOfThatNameThatIsNotInTheRegistryIsAConflictToo) {
   systemd.set_unit({.name = "agentctl-web.service", .description = "somebody else's"});
-  EXPECT_THAT(
-      agentctl({"run", "-n", "web", "--", "sleep", "60"}),
-      ended_with(4, "", error_text("cannot start session 'web': a session of that name lives", "agentctl status web")));
+  EXPECT_THAT(agentctl({"run", "-n", "web", "--", "sleep", "60"}),
+              ended_with(4, "",
+                         error_text("cannot start session 'web': a session of that name lives",
+                                    "systemctl --user status agentctl-web.service")));
   EXPECT_THAT(registry().live(), IsEmpty());
   EXPECT_THAT(runtime().ids(), IsEmpty());
 }
