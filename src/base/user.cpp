@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/text.hpp"
@@ -36,6 +37,16 @@ std::string user_runtime_dir() {
   struct stat status {};
   const bool is_own = given != nullptr && given[0] == '/' && ::stat(given, &status) == 0 && status.st_uid == ::getuid();
   return is_own ? given : "/run/user/" + std::to_string(::getuid());
+}
+
+bool may_be_own(const std::string& folder) {
+  struct stat status {};
+  std::string nearest = folder;
+  while (::stat(nearest.c_str(), &status) < 0) {
+    if (nearest.size() <= 1) return false;
+    nearest.erase(std::max<std::size_t>(nearest.find_last_of('/'), 1));
+  }
+  return status.st_uid == ::getuid() || status.st_uid == 0;
 }
 
 std::string user_name(uid_t uid) {

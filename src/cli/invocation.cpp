@@ -30,9 +30,15 @@ Environment own_environment() {
 
 std::string home_of_user(const Environment& environment) {
   const auto home = environment.find("HOME");
-  if (home != environment.end() && home->second.starts_with('/')) return home->second;
+  if (home != environment.end() && home->second.starts_with('/') && may_be_own(home->second)) return home->second;
   const auto user = find_user(::getuid());
   return user ? user->home : "/";
+}
+
+// As the XDG base directory specification has it, a relative path is ignored.
+const char* own_xdg_folder(const char* variable) {
+  const char* folder = ::getenv(variable);
+  return folder != nullptr && folder[0] == '/' && may_be_own(folder) ? folder : nullptr;
 }
 
 int own_umask() {
@@ -59,7 +65,7 @@ Asker own_asker() {
 struct Invocation::Parts {
   Parts(ManagerScope scope, const Environment& environment)
       : engine(scope, user_runtime_dir()),
-        registry(registry_place(scope, home_of_user(environment), ::getenv("XDG_STATE_HOME"))),
+        registry(registry_place(scope, home_of_user(environment), own_xdg_folder("XDG_STATE_HOME"))),
         runtime(runtime_base(scope, user_runtime_dir())),
         context{.scope = scope,
                 .engine = engine,
@@ -72,7 +78,7 @@ struct Invocation::Parts {
                 .umask = own_umask(),
                 .boot_id = boot_id(),
                 .configuration_files =
-                    configuration_files(scope, home_of_user(environment), ::getenv("XDG_CONFIG_HOME")),
+                    configuration_files(scope, home_of_user(environment), own_xdg_folder("XDG_CONFIG_HOME")),
                 .libexec_dir = libexec_dir()} {}
 
   SystemdEngine engine;

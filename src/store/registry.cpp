@@ -1,6 +1,7 @@
 #include "store/registry.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,14 @@
 
 namespace agentctl {
 namespace {
+
+// To a registry that is gone, with the XDG_STATE_HOME of a shell, say.
+void remove_dangling_link(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode) && ::access(path.c_str(), F_OK) < 0 &&
+      errno == ENOENT)
+    remove_file(path);
+}
 
 struct Candidate {
   std::string file;
@@ -141,10 +150,12 @@ std::optional<Record> Registry::find_rival(const SessionRequest& request, const 
 }
 
 void Registry::make_live_folder() {
+  remove_dangling_link(root_);
   make_directories(live_folder_);
   if (link_.empty()) return;
   try {
     make_directories(link_.substr(0, link_.find_last_of('/')));
+    remove_dangling_link(link_);
     if (::symlink(root_.c_str(), link_.c_str()) < 0 && errno != EEXIST) throw system_error("cannot make", link_, errno);
   } catch (const Error& error) {
     tell_trouble(link_, error.reason());

@@ -13,6 +13,17 @@
 namespace agentctl {
 namespace {
 
+class UmaskGuard {
+ public:
+  explicit UmaskGuard(mode_t mask) : before_(::umask(mask)) {}
+  ~UmaskGuard() { ::umask(before_); }
+  UmaskGuard(const UmaskGuard&) = delete;
+  UmaskGuard& operator=(const UmaskGuard&) = delete;
+
+ private:
+  mode_t before_;
+};
+
 constexpr const char* lock_file = "starter.lock";
 constexpr const char* withdrawn_file = "launch.withdrawn";
 
@@ -69,9 +80,8 @@ std::string RuntimeFolders::create_for_hook(const std::string& id, const Hook& h
 
 void RuntimeFolders::plan_attempt(const std::string& id, const AttemptPlan& plan) const {
   // A host that runs as another user reads it, also what the reconcile unit writes with its UMask=.
-  const mode_t before = ::umask(022);
+  const UmaskGuard mask(022);
   write_file(folder(id) + "/" + attempt_plan_file, to_json(plan), 0644);
-  ::umask(before);
 }
 
 void RuntimeFolders::forget_attempt(const std::string& id) const { remove_file(folder(id) + "/" + attempt_plan_file); }

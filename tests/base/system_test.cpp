@@ -92,6 +92,17 @@ TEST(ProgramNameOf, IsEmptyForAProcessThatIsGone) {
   EXPECT_EQ(program_name_of(pid), "");
 }
 
+TEST(Folder, MayBeOwnUnlessItIsAnotherUsers) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(may_be_own(folder.path()));
+  EXPECT_TRUE(may_be_own(folder / "that/is/not/there"));
+  EXPECT_TRUE(may_be_own("/"));
+  if (::getuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  ASSERT_EQ(::chown(folder.path().c_str(), 4711, 4711), 0);
+  EXPECT_FALSE(may_be_own(folder.path()));
+  EXPECT_FALSE(may_be_own(folder / "that/is/not/there"));
+}
+
 /// What a login, sudo or su has left in the variable.
 class UserRuntimeDir : public testing::Test {
  protected:

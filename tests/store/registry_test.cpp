@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "domain/naming.hpp"
 #include "domain/session_json.hpp"
 #include "support/child_process.hpp"
@@ -402,6 +404,22 @@ TEST_F(RegistryOfAShell, IsTheOneThatIsThereAlready) {
   Registry(of_manager()).create(sample_record());
   EXPECT_EQ(of_shell().root, of_manager().root);
   EXPECT_EQ(Registry(of_shell()).live().size(), 1U);
+}
+
+TEST_F(RegistryOfAShell, IsMadeAnewWhereItsFolderIsGone) {
+  Registry(of_shell()).create(sample_record());
+  std::filesystem::remove_all(home + "/state");
+  Registry(of_manager()).create(sample_record());
+  EXPECT_EQ(Registry(of_manager()).live().size(), 1U);
+  EXPECT_FALSE(std::filesystem::is_symlink(of_manager().root));
+}
+
+TEST_F(RegistryOfAShell, GetsTheLinkOfOneThatIsGone) {
+  Registry(of_shell()).create(sample_record());
+  std::filesystem::remove_all(home + "/state");
+  const RegistryPlace other{.root = home + "/other/agentctl", .link = of_manager().root};
+  Registry(other).create(sample_record());
+  EXPECT_EQ(Registry(of_manager()).live().size(), 1U);
 }
 
 TEST_F(RegistryOfAShell, GoesWithoutALinkAndSaysSo) {
