@@ -93,12 +93,10 @@ ManagerJob job_of(const std::string& unit, ManagerScope scope) {
   return job;
 }
 
-// Without us and what we run: systemd has put us beside them, into .control.
+// Whatever group of the unit they are in: .control, where systemd puts us, may be the session's to move into.
 std::vector<pid_t> leftovers_in(const std::string& group) {
   std::vector<pid_t> pids = read_processes(group);
-  const std::vector<pid_t> own = read_processes(group + "/.control");
-  std::erase_if(pids,
-                [&](pid_t pid) { return pid == ::getpid() || std::find(own.begin(), own.end(), pid) != own.end(); });
+  std::erase(pids, ::getpid());
   return pids;
 }
 
@@ -184,7 +182,7 @@ int record_end(const std::string& folder, const std::string& self) {
   const Place place = parse_place(folder);
   const auto launch = readable_launch(place);
   Registry registry(registry_of(place, launch));
-  const auto record = find_record(registry, place, launch);
+  auto record = find_record(registry, place, launch);
   if (!record) {
     std::fprintf(stderr, "agentctl recorder: no record of session %s\n", place.id.c_str());
     place.runtime.remove(place.id);
@@ -193,6 +191,8 @@ int record_end(const std::string& folder, const std::string& self) {
   // Its start was given up on and it waits for another one: this unit has run nothing.
   if (record->queued != Queued::no) return 0;
   await_leftovers(*record, place, manager);
+  // Who stops it while we wait has written down why.
+  record = find_record(registry, place, launch).value_or(*record);
   const EndEvidence evidence = gather(*record, place);
   End end = decide_end(*record, evidence);
   const ControlGroupUsage usage = read_usage(own_unit_group());

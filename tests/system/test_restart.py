@@ -3,7 +3,7 @@
 import json
 import os
 
-from agentctl import LATE, eventually, is_alive, seconds_between
+from agentctl import LATE, eventually, is_alive, pids_with_argument, seconds_between
 
 
 def test_a_live_session_is_restarted_as_its_next_attempt(agentctl):
@@ -111,6 +111,16 @@ def test_a_command_that_is_gone_by_then(agentctl, folder):
     assert result.status != 0 and path in result.err, result
     session = eventually(lambda: (s := agentctl.status("a"))["state"] == "failed" and s, what="its failure")
     assert path in session["reason"] and not agentctl.units()
+
+
+def test_who_stops_it_while_its_leftovers_are_waited_for_is_told(agentctl):
+    agentctl.run("a", "sh", "-c", "(trap '' TERM; while :; do sleep 0.1; done) & exec sleep 1000", options=["--stop-timeout", "3s"])
+    restarting = agentctl.popen("restart", "a")
+    eventually(lambda: pids_with_argument("/usr/libexec/agentctl/recorder"), what="the recorder waits")
+    agentctl.ok("stop", "--reason", "enough", "a")
+    restarting.wait(10)
+    session = agentctl.status("a")
+    assert session["state"] == "stopped" and session["stopped_by"]["reason"] == "enough", session
 
 
 def test_a_stop_that_comes_during_a_restart_wins(agentctl):
