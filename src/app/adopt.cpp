@@ -135,7 +135,8 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
     context.registry.discard(record);
     context.runtime.remove(record.id);
     throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'",
-                       "agentctl status " + record.request.name);
+                       "journalctl " + std::string(context.scope == ManagerScope::user ? "--user " : "") + "-u " +
+                           record.unit);
   }
   fetch_descendants(context, record.unit, pid);
   return observe(context, record);

@@ -12,16 +12,18 @@
 namespace agentctl {
 namespace {
 
+std::string show_unit_command(const Record& record) {
+  return std::string("systemctl ") + (record.scope == ManagerScope::user ? "--user " : "") + "status " + record.unit;
+}
+
 Error cannot_start(const Record& record, const Error& error, const std::string& reason) {
-  const bool exists = error.code() == ErrorCode::conflict;
-  const std::string& name = record.request.name;
   return Error({.code = error.code(),
                 .context = "cannot start session",
-                .object = name,
-                .reason = exists ? "a session of that name lives" : reason,
-                .hint = exists                 ? "agentctl status " + name
-                        : error.hint().empty() ? "agentctl doctor"
-                                               : error.hint()});
+                .object = record.request.name,
+                .reason = reason,
+                .hint = error.code() == ErrorCode::conflict ? show_unit_command(record)
+                        : error.hint().empty()              ? "agentctl doctor"
+                                                            : error.hint()});
 }
 
 bool wants_more_than_a_name(const SessionRequest& request) {

@@ -104,15 +104,17 @@ bool start_stored(Context& context, const Record& record) {
   } catch (const Error& error) {
     // Should it live, the call of a starter that died has come through after all.
     if (error.code() != ErrorCode::conflict || !inspect_unit(context, record)) {
-      const bool is_unknown = error.code() == ErrorCode::unreachable && !error.refused();
+      const bool is_unknown = error.code() == ErrorCode::unreachable;
       // A call without an answer may have come through: the claim stays, and reconcile finds out (never_began()).
-      const bool is_for_later = error.refused() || error.code() == ErrorCode::conflict;
+      // Busy with the opposite job: also whatever starts while the host goes down gets that.
+      const bool is_for_later = error.code() == ErrorCode::conflict;
       if (is_for_later) context.registry.requeue(record);
       Record ended = record;
       if (!is_for_later && !is_unknown) gone(ended, State::failed, error.what());
       const bool has_ended = ended.end && context.registry.finish(record, *ended.end);
-      // Not before: what is neither queued nor ended and has no folder is taken for what went down.
-      if (!is_unknown) context.runtime.remove(record.id);
+      // Not before: what is neither queued nor ended and has no folder is taken for what went down. One that is queued
+      // again may be somebody else's by now, who makes its folder anew.
+      if (ended.end) context.runtime.remove(record.id);
       if (has_ended) run_hooks(context, {ended});
       if (ended.end) return true;
       context.registry.tell_trouble(record.unit, error.reason());

@@ -130,8 +130,16 @@ class ScopeChild {
   bool reaped_ = false;
 };
 
-// What a service's recorder gets of systemd. No recorder runs after a scope, but this agentctl keeps it loaded.
-EndEvidence gather(Context& context, const Record& record, int status, HostNote note) {
+// How the command has ended is known also when the bus went away meanwhile.
+void if_reachable(const std::function<void()>& ask) {
+  try {
+    ask();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unreachable) throw;
+  }
+}
+
+EndEvidence evidence_of(int status, HostNote note) {
   EndEvidence evidence;
   evidence.at = *note.exited_at;
   if (WIFSIGNALED(status)) {
@@ -142,18 +150,27 @@ EndEvidence gather(Context& context, const Record& record, int status, HostNote 
     note.exit_code = WEXITSTATUS(status);
     evidence.service_result = note.exit_code == 0 ? "success" : "exit-code";
   }
-  const auto unit = context.engine.inspect(record.unit);
+  evidence.note = std::move(note);
+  return evidence;
+}
+
+// What a service's recorder gets of systemd. No recorder runs after a scope, but this agentctl keeps it loaded.
+EndEvidence with_word_of_systemd(Context& context, const Record& record, EndEvidence evidence) {
+  std::optional<UnitDetails> unit;
+  if_reachable([&] { unit = context.engine.inspect(record.unit); });
   // A bus that was away has let go of the unit. Who asks for a stop by agentctl writes that down first.
   const bool was_terminated = unit ? unit->ended_after.has_value() : record.stop.has_value();
-  if (was_terminated) note.terminated_at = evidence.at;
-  evidence.note = note;
+  if (was_terminated) evidence.note->terminated_at = evidence.at;
   if (!was_terminated || !unit) return evidence;
   // A stop that takes too long has this result as well.
   const bool is_expired = unit->result == "timeout" && record.request.ttl && *unit->ended_after >= *record.request.ttl;
   if (is_expired || unit->result == "oom-kill") {
     evidence.service_result = unit->result;
   } else if (needs_manager_job(record, evidence)) {
-    evidence.job = context.engine.is_shutting_down() ? ManagerJob::shutdown : ManagerJob::stop;
+    evidence.job = ManagerJob::stop;
+    if_reachable([&] {
+      if (context.engine.is_shutting_down()) evidence.job = ManagerJob::shutdown;
+    });
   }
   return evidence;
 }
@@ -166,23 +183,21 @@ void end_unit(Context& context, const Record& record) {
   while (inspect_unit(context, record)) watch->next_change(std::nullopt);
 }
 
+Record as_recorded(Context& context, const Record& record) {
+  for (Record& stored : context.registry.by_name(record.request.name))
+    if (stored.id == record.id) return std::move(stored);
+  return record;
+}
+
 Session finish(Context& context, const Record& record, End end) {
   const bool is_ours = context.registry.finish(record, end);
   context.runtime.remove(record.id);
   // Whoever waits for the session looks once more when its unit is unloaded.
   context.engine.release(record.unit);
-  Record ended = record;
-  for (Record& stored : context.registry.by_name(record.request.name))
-    if (stored.id == record.id) ended = std::move(stored);
+  Record ended = as_recorded(context, record);
   if (!ended.end) ended.end = std::move(end);
   if (is_ours) follow_end(context, ended);
   return make_session(std::move(ended), {}, std::nullopt);
-}
-
-Record as_recorded(Context& context, const Record& record) {
-  for (Record& stored : context.registry.by_name(record.request.name))
-    if (stored.id == record.id) return std::move(stored);
-  return record;
 }
 
 End not_executed(const Launch& launch, int error_number) {
@@ -208,10 +223,12 @@ Session run_scope_session(Context& context, const PreparedLaunch& prepared, cons
   spec.processes = {child.pid()};
   const StartResult result = start_claimed(context, record, spec);
   if (!result.started) {
-    const std::string reason = "systemd job result '" + result.job_result + "'";
-    End end;
-    end.reason = reason;
-    end.ended_at = now();
+    End end = decide_lost(as_recorded(context, record), std::nullopt, context.boot_id, now());
+    if (end.state == State::lost) {
+      end.state = State::failed;
+      end.reason = "systemd job result '" + result.job_result + "'";
+    }
+    const std::string reason = end.reason;
     finish(context, record, std::move(end));
     throw Error({.code = ErrorCode::failed,
                  .context = "cannot start session",
@@ -238,10 +255,11 @@ Session run_scope_session(Context& context, const PreparedLaunch& prepared, cons
 
   const int status = child.wait(signals);
   note.exited_at = now();
-  const Usage usage = context.engine.usage(context.engine.control_group(spec.slice, spec.unit));
+  Usage usage;
+  if_reachable([&] { usage = context.engine.usage(context.engine.control_group(spec.slice, spec.unit)); });
   const Record asked = as_recorded(context, record);
-  End end = decide_end(asked, gather(context, asked, status, note));
-  end_unit(context, record);
+  End end = decide_end(asked, with_word_of_systemd(context, asked, evidence_of(status, note)));
+  if_reachable([&] { end_unit(context, record); });
   end.usage.cpu_ns = usage.cpu_ns;
   end.usage.memory_peak_bytes = usage.memory_peak_bytes;
   return finish(context, record, std::move(end));

@@ -88,7 +88,7 @@ void keep_end(std::vector<std::string>& lines, std::size_t bytes) {
     }
     const bool has_room = bytes > 1;
     if (has_room) line->erase(0, size - bytes);
-    while (has_room && (line->front() & 0xC0) == 0x80) line->erase(0, 1);
+    while (has_room && !line->empty() && (line->front() & 0xC0) == 0x80) line->erase(0, 1);
     lines.erase(lines.begin(), has_room ? line : line + 1);
     return;
   }

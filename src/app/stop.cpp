@@ -76,7 +76,8 @@ enum class Kill { host, everything };
 void kill_what_lives(Context& context, const std::vector<Session>& sessions, Kill what) {
   for (const Session& session : sessions) {
     const Record& record = session.record;
-    if (!inspect_unit(context, record)) continue;
+    // With its end written only its recorder and starter are left, who do what follows.
+    if (!inspect_unit(context, record) || context.registry.has_ended(record.request.name, record.id)) continue;
     if (what == Kill::everything || record.request.kind == SessionKind::scope) {
       context.engine.kill(record.unit, SIGKILL);
     } else {

@@ -27,11 +27,10 @@ class Error : public std::exception {
  public:
   struct Parts {
     ErrorCode code = ErrorCode::failed;
-    std::string context;   ///< what could not be done: "cannot start session"
-    std::string object;    ///< to what: a session's name, a path, an option
-    std::string reason;    ///< why, without a full stop
-    std::string hint;      ///< a command or step that helps; may be empty
-    bool refused = false;  ///< unreachable, but by its own word: it has done nothing of what it was asked for
+    std::string context;  ///< what could not be done: "cannot start session"
+    std::string object;   ///< to what: a session's name, a path, an option
+    std::string reason;   ///< why, without a full stop
+    std::string hint;     ///< a command or step that helps; may be empty
   };
 
   explicit Error(Parts parts);
@@ -42,7 +41,6 @@ class Error : public std::exception {
   const std::string& object() const noexcept { return parts_.object; }
   const std::string& reason() const noexcept { return parts_.reason; }
   const std::string& hint() const noexcept { return parts_.hint; }
-  bool refused() const noexcept { return parts_.refused; }
   /// The same error; with this hint, if it has none.
   Error with_hint(std::string hint) const;
 

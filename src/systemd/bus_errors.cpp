@@ -18,16 +18,13 @@ struct Row {
   const char* hint;
 };
 
-constexpr std::string_view shutting_down = "org.freedesktop.systemd1.ShuttingDown";
-
-constexpr std::array<Row, 15> rows{{
+constexpr std::array<Row, 14> rows{{
     {"org.freedesktop.systemd1.UnitExists", ErrorCode::conflict, "a session of that name lives", "agentctl list"},
     {"org.freedesktop.systemd1.NoSuchUnit", ErrorCode::not_found, "systemd has no such unit", "agentctl list -a"},
     {"org.freedesktop.systemd1.NoSuchProcess", ErrorCode::not_found, "", "agentctl list -a"},
     {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, "", "agentctl doctor"},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},
-    {shutting_down, ErrorCode::unreachable, "systemd is shutting down", "try again when the host is up"},
     {"org.freedesktop.DBus.Error.AccessDenied", ErrorCode::not_permitted, "", "agentctl --user, or as root"},
     {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", ErrorCode::not_permitted, "",
      "agentctl --user, or as root"},
@@ -61,8 +58,7 @@ Error translate_bus_error(const std::string& name, const std::string& message, c
                   .context = context,
                   .object = object,
                   .reason = *row.reason != '\0' ? row.reason : plain_reason(message),
-                  .hint = row.hint,
-                  .refused = row.name == shutting_down});
+                  .hint = row.hint});
   }
   return Error({.code = ErrorCode::failed,
                 .context = context,

@@ -84,8 +84,8 @@ TEST_F(StartSession, LeavesNothingWhenAUnitOfThatNameLives) {
   engine.on_start = [](const UnitSpec&) -> StartResult { throw engine_error(ErrorCode::conflict); };
   const Error error = refusal();
   EXPECT_EQ(error.code(), ErrorCode::conflict);
-  EXPECT_STREQ(error.what(), "cannot start session 'web': a session of that name lives");
-  EXPECT_EQ(error.hint(), "agentctl status web");
+  EXPECT_STREQ(error.what(), "cannot start session 'web': because") << "in systemd's words: it may be another reason";
+  EXPECT_EQ(error.hint(), "systemctl --user status agentctl-web.service");
   EXPECT_THAT(registry.by_name("web"), IsEmpty());
   EXPECT_THAT(runtime.ids(), IsEmpty());
 }

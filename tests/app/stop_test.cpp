@@ -162,13 +162,18 @@ TEST_F(StopSessions, KillsWhatIsLeftAfterAShorterTimeThanItsOwn) {
 TEST_F(StopSessions, KillsOnlyThoseThatAreLeft) {
   add_session("polite", 'b');
   add_session("stubborn", 'c');
-  engine.on_stop = [this](const std::string& unit) {
+  const Record recorded = add_session("recorded", 'd');
+  engine.on_stop = [&](const std::string& unit) {
     if (unit == "agentctl-polite.service") unit_ends(unit, State::stopped);
+    if (unit == recorded.unit) end_session(recorded, sample_end(State::stopped));  // its starter is at work
   };
-  engine.on_kill = [this](const std::string& unit, int) { unit_ends(unit, State::stopped); };
+  engine.on_kill = [&](const std::string& unit, int) {
+    unit_ends(unit, State::stopped);
+    engine.units.erase(recorded.unit);
+  };
   StopOptions options;
   options.timeout = microseconds(0);
-  stop({"polite", "stubborn"}, options);
+  stop({"polite", "stubborn", "recorded"}, options);
   EXPECT_EQ(engine.count("kill-host "), 1U);
   EXPECT_EQ(engine.count("kill-host agentctl-stubborn.service"), 1U);
 }

@@ -25,8 +25,6 @@ const Case cases[] = {
     {"org.freedesktop.systemd1.JobTypeNotApplicable", ErrorCode::failed, words, "agentctl doctor"},
     {"org.freedesktop.systemd1.TransactionIsDestructive", ErrorCode::conflict,
      "systemd is busy with the opposite job for it", "systemctl list-jobs"},
-    {"org.freedesktop.systemd1.ShuttingDown", ErrorCode::unreachable, "systemd is shutting down",
-     "try again when the host is up"},
     {"org.freedesktop.DBus.Error.AccessDenied", ErrorCode::not_permitted, words, "agentctl --user, or as root"},
     {"org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", ErrorCode::not_permitted, words,
      "agentctl --user, or as root"},
@@ -56,8 +54,6 @@ TEST(BusErrors, EachErrorOfTheBusHasItsExitStatusReasonAndHint) {
 
 TEST(BusErrors, AnUnknownErrorWithoutWordsIsToldByItsName) {
   EXPECT_EQ(translate_bus_error("something.else", "", "cannot stop", "x").reason(), "something.else");
-  EXPECT_FALSE(translate_bus_error("org.freedesktop.DBus.Error.NoReply", "", "cannot start", "x").refused());
-  EXPECT_TRUE(translate_bus_error("org.freedesktop.systemd1.ShuttingDown", "", "cannot start", "x").refused());
 }
 
 TEST(BusErrors, TheWordsOfTheBusLibraryAreLeftOut) {
