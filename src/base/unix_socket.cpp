@@ -1,5 +1,7 @@
 #include "base/unix_socket.hpp"
 
+#include <poll.h>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -23,6 +25,11 @@ UnixAddress::UnixAddress(const std::string& path) {
     storage.sun_path[0] = '\0';
   else
     ++size;
+}
+
+bool has_hung_up(int fd) noexcept {
+  pollfd peer{.fd = fd, .events = 0, .revents = 0};
+  return ::poll(&peer, 1, 0) != 0;
 }
 
 Fd make_unix_socket(int type) {

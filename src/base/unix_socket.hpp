@@ -18,6 +18,9 @@ struct UnixAddress {
   socklen_t size = 0;
 };
 
+/// Whether the other side of a connected socket has closed it, and not only the direction in which it sends.
+bool has_hung_up(int fd) noexcept;
+
 /// A new socket of `type` (SOCK_STREAM …), close-on-exec; throws Error.
 Fd make_unix_socket(int type);
 

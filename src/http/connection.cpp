@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/unix_socket.hpp"
 #include "http/child_run.hpp"
 #include "http/event_hub.hpp"
 
@@ -295,7 +296,8 @@ void Connection::start_work(ChildWork work) {
 }
 
 // A client that goes ends its call, as it ends its stream. Who has sent the next request already is not watched: that
-// waits for its turn.
+// waits for its turn. On a Unix socket who only sends no more (nc -N) still wants the answer; over TCP the two look
+// alike.
 void Connection::await_leaving() {
   socket_.async_wait(Socket::wait_read, [self = shared_from_this(), work = work_.get()](Failure failure) {
     if (failure || !work || self->work_.get() != work) return;
@@ -303,7 +305,7 @@ void Connection::await_leaving() {
     const ssize_t n = ::recv(self->socket_.native_handle(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       self->await_leaving();
-    } else if (n <= 0) {
+    } else if (n < 0 || (n == 0 && (!self->listening_.unix_socket || has_hung_up(self->socket_.native_handle())))) {
       self->close();
     }
   });

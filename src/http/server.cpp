@@ -21,7 +21,7 @@ namespace {
 constexpr auto pause_without_descriptors = std::chrono::milliseconds(100);
 constexpr int accepted_at_once = 64;
 
-// 1,000 connections are over the usual soft limit, 1,024, together with what else is open.
+// 2,000 connections are over the usual soft limit, 1,024, together with what else is open.
 void raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
@@ -64,11 +64,13 @@ class Listener {
     Fd fd(::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     const int error = fd ? 0 : errno;
     const bool is_full = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    pausing_ = false;
+    if (!fd && !is_full) return error == ECONNABORTED || error == EINTR;
     const bool has_room = !is_full && loop_.connections < most_connections;
     // Those who hold connections and ask for nothing lock nobody out.
     const bool is_made = !has_room && close_longest_waiting();
     pausing_ = is_full && !is_made;
-    if (!fd) return (is_full && is_made) || error == ECONNABORTED || error == EINTR;
+    if (!fd) return is_made;
     if (!has_room && !is_made) {
       const std::string answer = too_many_connections();
       ::send(fd.get(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -365,6 +365,14 @@ def test_a_client_that_goes_ends_what_it_waits_for(user_server, folder):
     assert user_server.post("/api/sessions/plain/stop", {}).status == 200
 
 
+def test_a_client_that_only_sends_no_more_gets_its_answer(user_server):
+    user_server.agentctl.run("plain", "sleep", "1000")
+    with user_server.socket() as client:
+        client.sendall(b"POST /api/sessions/plain/stop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
 def test_streams_are_bounded(user_server):
     agentctl = user_server.agentctl
     agentctl.run("quiet", "sleep", "1000")
