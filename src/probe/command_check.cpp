@@ -112,9 +112,7 @@ void end_all_children(HeldSignals& signals) {
   if (check.shell) {
     add(shell);
     add(flag);
-    std::string line = check.target;
-    for (const std::string& argument : check.args) line += " " + quote_for_shell({argument});
-    add(line);
+    add(check.target);
     arguments.push_back(nullptr);
     ::execv(shell.c_str(), arguments.data());
   } else {

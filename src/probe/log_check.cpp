@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/poll_loop.hpp"
 #include "domain/regex.hpp"
 #include "host/control_frames.hpp"
 
@@ -18,7 +21,7 @@ namespace agentctl {
 namespace {
 
 constexpr std::size_t longest_line = 64u << 10;
-constexpr int quiet_milliseconds = 200;
+constexpr std::chrono::milliseconds quiet_time{200};
 
 /// A look at one piece of text. One that takes too many steps is not found in this, and may be in the next.
 bool is_in(std::string_view text, const Regex& expected) {
@@ -43,19 +46,24 @@ class Lines {
     }
     partial_.erase(0, begin);
     has_new_ = !partial_.empty();
+    came_at_ = std::chrono::steady_clock::now();
     if (partial_.size() <= longest_line) return false;
     const bool found = match_rest(expected);
     partial_.clear();
     return found;
   }
 
-  /// What has come of the last line, when nothing has followed it.
+  /// What has come of the last line.
   bool match_rest(const Regex& expected) { return std::exchange(has_new_, false) && is_in(partial_, expected); }
-  bool has_new_rest() const noexcept { return has_new_; }
+  /// When that is to be looked at: a prompt that waits for an answer has no end of line, and nothing follows it.
+  std::optional<Monotonic> rest_is_due() const {
+    return has_new_ ? std::optional(came_at_ + quiet_time) : std::nullopt;
+  }
 
  private:
   std::string partial_;
   bool has_new_ = false;
+  Monotonic came_at_{};
 };
 
 /// The output of a session, searched while it comes.
@@ -65,14 +73,14 @@ class Search {
 
   CheckResult run() {
     while (!reader_.is_broken()) {
-      // A prompt that waits for an answer has no end of line; the beginning of a line is no line, either.
-      if (has_new_rest() && is_quiet()) {
-        if (match_rest()) return {};
-        continue;
-      }
+      // Not before all that has come is read: the beginning of a line is no line.
+      if (is_drained_ && match_due_rests()) return {};
+      is_drained_ = !await_output();
+      if (is_drained_) continue;
       const ssize_t n = ::read(log_.get(), chunk_.data(), chunk_.size());
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) break;
+      is_drained_ = n < static_cast<ssize_t>(chunk_.size());
       if (match({chunk_.data(), static_cast<std::size_t>(n)})) return {};
     }
     if (match_rest()) return {};
@@ -96,12 +104,25 @@ class Search {
   bool match_rest() {
     return std::any_of(lines_.begin(), lines_.end(), [&](Lines& lines) { return lines.match_rest(expected_); });
   }
-  bool has_new_rest() const {
-    return std::any_of(lines_.begin(), lines_.end(), [](const Lines& lines) { return lines.has_new_rest(); });
+  bool match_due_rests() {
+    const Monotonic now = std::chrono::steady_clock::now();
+    return std::any_of(lines_.begin(), lines_.end(), [&](Lines& lines) {
+      const auto due = lines.rest_is_due();
+      return due && *due <= now && lines.match_rest(expected_);
+    });
   }
-  bool is_quiet() const {
+  // False when the rest of a line is to be looked at first.
+  bool await_output() const {
+    std::optional<Monotonic> due;
+    for (const Lines& lines : lines_)
+      if (const auto rest = lines.rest_is_due(); rest && (!due || *rest < *due)) due = rest;
+    int timeout = -1;
+    if (due) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(*due - std::chrono::steady_clock::now());
+      timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
+    }
     pollfd waited{.fd = log_.get(), .events = POLLIN, .revents = 0};
-    return ::poll(&waited, 1, quiet_milliseconds) == 0;
+    return ::poll(&waited, 1, timeout) != 0;
   }
 
   const Fd& log_;
@@ -109,6 +130,7 @@ class Search {
   control::FrameReader reader_{control::frame_limit};
   std::array<Lines, 2> lines_;
   std::array<char, 16384> chunk_{};
+  bool is_drained_ = true;
   bool was_overrun_ = false;
 };
 

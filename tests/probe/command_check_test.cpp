@@ -53,13 +53,6 @@ TEST(CommandCheck, WithoutAShellItIsAProgramAndItsArguments) {
   EXPECT_THAT(error_of(check), HasSubstr("exit 127: cannot execute 'echo x': No such file or directory"));
 }
 
-TEST(CommandCheck, ArgumentsReachTheShellsCommandAsTheyAre) {
-  HealthCheck check = command("echo");
-  check.args = {"$HOME", "a  b", "it's"};
-  check.expect_regex = "^\\$HOME a  b it's$";
-  EXPECT_EQ(error_of(check), "");
-}
-
 TEST(CommandCheck, EndlessOutputIsCutNotKept) {
   EXPECT_EQ(error_of(command("head -c 5000000 /dev/zero | tr '\\0' x", "^x+$")), "");
 }

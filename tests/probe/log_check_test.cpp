@@ -1,12 +1,14 @@
 #include "probe/log_check.hpp"
 
 #include <gmock/gmock.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 
 #include "host/control_frames.hpp"
+#include "support/child_process.hpp"
 
 namespace agentctl {
 namespace {
@@ -62,6 +64,28 @@ TEST(LogCheck, APromptIsFoundWhileItWaits) {
   control::append_output(frames, {}, OutputStream::err, TimePoint{}, "password: ");
   ASSERT_EQ(::write(writer.get(), frames.data(), frames.size()), static_cast<ssize_t>(frames.size()));
   EXPECT_EQ(await_line(reader, "^password: $").error, "");
+}
+
+TEST(LogCheck, APromptIsFoundWhileTheOtherStreamGoesOn) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  const Fd reader(ends[0]);
+  Fd writer(ends[1]);
+  ChildProcess chatter([&](const ChildProcess::Ready&) {
+    std::string frames;
+    control::append_frame(frames, control::Following{});
+    control::append_output(frames, {}, OutputStream::err, TimePoint{}, "ready> ");
+    // Until who has found the prompt hangs up.
+    while (::send(writer.get(), frames.data(), frames.size(), MSG_NOSIGNAL) > 0) {
+      frames.clear();
+      control::append_output(frames, {}, OutputStream::out, TimePoint{}, "tick\n");
+      ::poll(nullptr, 0, 20);
+    }
+    return 0;
+  });
+  writer.reset();
+  EXPECT_EQ(await_line(reader, "^ready> $").error, "");
+  chatter.kill();
 }
 
 TEST(LogCheck, SaysThatItCouldNotFollow) {
