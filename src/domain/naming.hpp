@@ -10,6 +10,8 @@ namespace agentctl {
 
 /// 1 to 64 of [a-z0-9-], no hyphen first or last.
 bool is_valid_name(std::string_view name);
+/// The one valid name that no session may have: agentctl-reconcile.service is the package's own.
+inline constexpr std::string_view reserved_name = "reconcile";
 
 /// A valid name made of any text: lower case, runs of anything else become one hyphen, at most 40 characters;
 /// "session" when nothing is left.

@@ -121,9 +121,9 @@ bool is_valid_word(std::string_view text) {
 void check_name(const std::string& name) {
   if (!is_valid_name(name))
     refuse("-n", "'" + to_printable(name) + "' is not 1 to 64 of a-z 0-9 - without a hyphen first or last",
-           "agentctl run -n " + slug(name));
-  // agentctl-reconcile.service is the package's own.
-  if (name == "reconcile") refuse("-n", "'reconcile' is the name of agentctl's own unit", "choose another name");
+           "-n " + slug(name));
+  if (name == reserved_name)
+    refuse("-n", "'" + std::string(reserved_name) + "' is the name of agentctl's own unit", "choose another name");
 }
 
 void check_request(const SessionRequest& request) {

@@ -23,9 +23,6 @@ constexpr std::size_t longest_value = 1000;
 constexpr std::size_t most_ports = 20;
 constexpr std::size_t longest_quote = 4096;
 
-// agentctl-reconcile.service is the package's own.
-constexpr std::string_view reserved_name = "reconcile";
-
 bool is_kebab_case(std::string_view name) { return is_valid_name(name) && name.find("--") == std::string_view::npos; }
 
 void read_cwd(const SpecCheck& check, ServiceSpec& spec) {

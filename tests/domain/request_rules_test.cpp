@@ -21,16 +21,12 @@ struct Refusal {
 
 const std::vector<Refusal>& refusals() {
   static const std::vector<Refusal> table{
-      {"an empty name", [](auto& r) { r.name = ""; }, "-n", "'' is not 1 to 64 of a-z 0-9 -",
-       "agentctl run -n session"},
-      {"a name with upper case", [](auto& r) { r.name = "My App"; }, "-n", "'My App' is not 1 to 64",
-       "agentctl run -n my-app"},
-      {"a name that looks like an option", [](auto& r) { r.name = "-x"; }, "-n", "'-x' is not", "agentctl run -n x"},
-      {"a name with a slash", [](auto& r) { r.name = "../x"; }, "-n", "'../x' is not", "agentctl run -n x"},
-      {"a long name", [](auto& r) { r.name = std::string(65, 'x'); }, "-n", "'xxx",
-       "agentctl run -n " + std::string(40, 'x')},
-      {"a name that steers the terminal", [](auto& r) { r.name = "\x1b[2J"; }, "-n", "'\\x1b[2J' is not",
-       "agentctl run -n 2j"},
+      {"an empty name", [](auto& r) { r.name = ""; }, "-n", "'' is not 1 to 64 of a-z 0-9 -", "-n session"},
+      {"a name with upper case", [](auto& r) { r.name = "My App"; }, "-n", "'My App' is not 1 to 64", "-n my-app"},
+      {"a name that looks like an option", [](auto& r) { r.name = "-x"; }, "-n", "'-x' is not", "-n x"},
+      {"a name with a slash", [](auto& r) { r.name = "../x"; }, "-n", "'../x' is not", "-n x"},
+      {"a long name", [](auto& r) { r.name = std::string(65, 'x'); }, "-n", "'xxx", "-n " + std::string(40, 'x')},
+      {"a name that steers the terminal", [](auto& r) { r.name = "\x1b[2J"; }, "-n", "'\\x1b[2J' is not", "-n 2j"},
       {"the name of agentctl's own unit", [](auto& r) { r.name = "reconcile"; }, "-n",
        "'reconcile' is the name of agentctl's own unit", "choose another name"},
       {"a limit for no file", [](auto& r) { r.log_max = 0; }, "--log-max", "there is no file", "--stdout FILE"},

@@ -46,7 +46,7 @@ def test_a_name_that_is_one(agentctl, name):
 
 def test_the_rule_and_the_remedy_are_told(agentctl):
     result = refused(agentctl, ["run", "-n", "My Web", "--", "true"], 2, "-n", "a-z 0-9 -", "My Web")
-    hint = re.search(r"hint: agentctl run -n (\S+)", result.err)
+    hint = re.search(r"hint: -n (\S+)", result.err)
     assert hint and agentctl("run", "-n", hint[1], "--", "true").status == 0, "the hint works"
 
 
