@@ -39,7 +39,7 @@ def test_the_registry_is_deleted(agentctl):
     ids = {name: session["id"] for name, session in before.items()}
     assert agentctl.status(ids["a"])["name"] == "a" and agentctl.logs(ids["b"][:8]) == b"hello\n", "ids are known, too"
     out = agentctl.ok("stop", ids["a"], "b")
-    assert out == "a: stopped, 2 processes, 0 left\nb: stopped, 3 processes, 0 left\n"
+    assert out == "a: stopped, 2 processes, 0 left\nb: stopped, 3 processes, 0 left\n2 sessions: 5 processes, 0 left\n"
     assert agentctl.status("a")["state"] == "stopped", "the end is written although the record was gone"
 
 

@@ -119,7 +119,7 @@ def test_several_are_stopped_at_once(agentctl):
     began = time.monotonic()
     out = agentctl.ok("stop", *names)
     assert time.monotonic() - began < 4, "not one after the other"
-    assert [line.split(":")[0] for line in out.splitlines()] == names
+    assert [line.split(":")[0] for line in out.splitlines()] == [*names, "4 sessions"]
     assert not agentctl.names()
 
 
