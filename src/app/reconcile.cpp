@@ -45,8 +45,13 @@ End end_of_lost(Context& context, const Record& record, const std::optional<Host
   End end = decide_lost(record, note, same_boot ? record.boot_id : context.boot_id, now());
   if (!same_boot || end.state != State::lost || note) return end;
   if (!context.runtime.exists(record.id)) {
-    end.reason = "its user manager went down while it ran";
+    end.reason = context.scope == ManagerScope::user ? "its user manager went down while it ran"
+                                                     : "its folder in /run and its unit are gone";
   } else if (is_restart(record)) {
+    if (record.earlier_attempts.back().ended_at < context.engine.started_at()) {
+      end.reason = "its user manager went down before its next attempt began";
+      return end;
+    }
     // Nobody else ends a unit between two attempts, and then no recorder runs.
     end.state = State::stopped;
     end.reason = "stopped before its next attempt began: with systemctl, or by systemd's start limit";

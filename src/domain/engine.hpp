@@ -119,6 +119,9 @@ class Engine {
   /// Whether the manager itself goes down: reboot, power-off, logout.
   virtual bool is_shutting_down() = 0;
 
+  /// When the manager itself was started; a daemon-reexec is no start.
+  virtual TimePoint started_at() = 0;
+
   /// Asks for the end of all of them and returns; nothing happens to those that are gone.
   virtual void stop(const std::vector<std::string>& units) = 0;
 

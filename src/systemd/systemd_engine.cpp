@@ -385,7 +385,8 @@ std::string SystemdEngine::control_group(const std::string& slice, const std::st
 
 std::size_t SystemdEngine::units_in(const std::string& slice) { return count_child_groups(control_group(slice, "")); }
 
-std::string SystemdEngine::manager_property(const std::string& name) {
+template <class Value>
+Value SystemdEngine::read_manager_property(const std::string& name) {
   return ask_on_bus("cannot read the manager's property", name, [&] {
     sdbus::Variant value;
     connection()
@@ -395,8 +396,17 @@ std::string SystemdEngine::manager_property(const std::string& name) {
         .onInterface("org.freedesktop.DBus.Properties")
         .withArguments(std::string(manager_interface), name)
         .storeResultsTo(value);
-    return value.get<std::string>();
+    return value.get<Value>();
   });
+}
+
+std::string SystemdEngine::manager_property(const std::string& name) {
+  return read_manager_property<std::string>(name);
+}
+
+// org.freedesktop.systemd1(5): of a user's manager, too.
+TimePoint SystemdEngine::started_at() {
+  return TimePoint(microseconds(read_manager_property<std::uint64_t>("UserspaceTimestamp")));
 }
 
 }  // namespace agentctl

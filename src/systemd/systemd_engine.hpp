@@ -24,6 +24,7 @@ class SystemdEngine : public Engine {
   std::optional<UnitDetails> inspect(const std::string& unit) override;
   void release(const std::string& unit) override;
   bool is_shutting_down() override { return manager_property("SystemState") == "stopping"; }
+  TimePoint started_at() override;
   void stop(const std::vector<std::string>& units) override;
   StartResult restart(const std::string& unit) override;
   void kill(const std::string& unit, int signal) override;
@@ -48,6 +49,8 @@ class SystemdEngine : public Engine {
  private:
   class Connection;
   Connection& connection();
+  template <class Value>
+  Value read_manager_property(const std::string& name);
   void forget_old_time_limit(const std::string& unit);
   void request(const std::string& unit, const std::vector<UnitProperty>& properties);
   void kill_unit(const std::string& unit, const std::string& who, int signal);

@@ -368,6 +368,22 @@ TEST_F(Queue, WhatIsStoppedBetweenTwoAttemptsIsNotStartedAgain) {
   }
 }
 
+TEST_F(Queue, WhatItsManagerTookBetweenTwoAttemptsGoesOn) {
+  Record record = in_pool("bot", 'b', Queued::no);
+  record.boot_id = context.boot_id;
+  record.request.persist = true;
+  record.attempt = 2;
+  record.earlier_attempts = {sample_end(State::failed)};
+  registry.create(record);
+  store_launch(record);
+  Launch launch;
+  launch.record = record;
+  runtime.create(launch, std::nullopt);
+  engine.started = *sample_end().ended_at + std::chrono::seconds(1);
+  EXPECT_EQ(reconcile_record(context, record), std::nullopt);
+  EXPECT_EQ(live(record)->queued, Queued::by_anyone);
+}
+
 TEST_F(Queue, WhatARebootHasQueuedAndNobodyStartedIsStarted) {
   Record record = in_pool("bot", 'b', Queued::no);
   record.boot_id = context.boot_id;

@@ -139,7 +139,10 @@ void FakeSystemd::Exchange::job_removed(const std::string& result, const std::st
 void FakeSystemd::Exchange::proceed() { systemd_.answer(*this, ::sd_bus_message_get_member(message_)); }
 
 FakeSystemd::FakeSystemd(const std::string& bus_address) : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  properties_ = {{"Version", "252.39-1~deb12u1"}, {"SystemState", "running"}, {"ControlGroup", "/agentctl-test.slice"}};
+  properties_ = {{"Version", "252.39-1~deb12u1"},
+                 {"SystemState", "running"},
+                 {"ControlGroup", "/agentctl-test.slice"},
+                 {"UserspaceTimestamp", std::uint64_t{1'700'000'000'000'000}}};
   check_bus(::sd_bus_new(&bus_), "make a bus");
   check_bus(::sd_bus_set_address(bus_, bus_address.c_str()), "set the address");
   check_bus(::sd_bus_set_bus_client(bus_, 1), "be a client");
@@ -349,7 +352,10 @@ void FakeSystemd::get(Exchange& exchange) {
   if (property == properties_.end())
     return exchange.fail("org.freedesktop.DBus.Error.UnknownProperty", std::string("Unknown property ") + name);
   const BusMessage reply = new_reply(exchange.message_);
-  check_bus(::sd_bus_message_append(reply.get(), "v", "s", property->second.c_str()), "append");
+  const auto* text = std::get_if<std::string>(&property->second);
+  check_bus(text != nullptr ? ::sd_bus_message_append(reply.get(), "v", "s", text->c_str())
+                            : ::sd_bus_message_append(reply.get(), "v", "t", std::get<std::uint64_t>(property->second)),
+            "append");
   send(reply);
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
 #include "base/fd.hpp"
@@ -133,7 +134,7 @@ class FakeSystemd {
   // Of the fake's thread alone.
   std::map<std::string, Script> scripts_;
   std::map<std::string, FakeUnit> units_;
-  std::map<std::string, std::string> properties_;
+  std::map<std::string, std::variant<std::string, std::uint64_t>> properties_;
   std::uint32_t jobs_ = 0;
 };
 

@@ -137,6 +137,10 @@ TEST_F(UnitStateTest, AManagerThatGoesDownSaysSo) {
   EXPECT_TRUE(engine_.is_shutting_down());
 }
 
+TEST_F(UnitStateTest, AManagerTellsWhenItWasStarted) {
+  EXPECT_EQ(engine_.started_at(), TimePoint(std::chrono::seconds(1'700'000'000)));
+}
+
 TEST_F(UnitStateTest, InspectOfAMissingUnitIsNothing) {
   EXPECT_EQ(engine_.inspect("agentctl-web.service"), std::nullopt);
 }

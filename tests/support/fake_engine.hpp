@@ -22,6 +22,7 @@ class FakeEngine : public Engine {
   std::map<std::string, std::size_t> crowds;
   std::map<std::string, std::vector<pid_t>> process_lists;
   bool shutting_down = false;
+  TimePoint started{};
 
   /// In order: "connect", "start UNIT", "list", "inspect UNIT", "release UNIT", "stop UNIT UNIT", "restart UNIT",
   /// "kill UNIT 15", "kill-host UNIT", "request UNIT", "help UNIT", "attach UNIT 4711", "limit UNIT 90s", "forget
@@ -58,6 +59,7 @@ class FakeEngine : public Engine {
   std::optional<UnitDetails> inspect(const std::string& unit) override;
   void release(const std::string& unit) override;
   bool is_shutting_down() override { return shutting_down; }
+  TimePoint started_at() override { return started; }
   void stop(const std::vector<std::string>& names) override;
   StartResult restart(const std::string& unit) override;
   void kill(const std::string& unit, int signal) override;
