@@ -10,6 +10,11 @@ import pytest
 from agentctl import eventually, is_alive
 
 
+def program_of(pid):
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+        return file.read().split("\0")[0]
+
+
 @pytest.fixture
 def started(agentctl):
     """Starts processes by hand, and ends them afterwards."""
@@ -18,6 +23,8 @@ def started(agentctl):
     def start(script, **options):
         process = agentctl.account.popen(["bash", "-c", script], stdout=subprocess.PIPE, start_new_session=True, **options)
         processes.append(process)
+        if script.startswith("exec "):  # in between it has no command line
+            eventually(lambda: program_of(process.pid) not in ("", "bash"))
         return process
     yield start
     for process in processes:
