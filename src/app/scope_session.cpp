@@ -32,7 +32,13 @@ class HandledSignals {
     for (const int signal : {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT}) sigaddset(&set_, signal);
     ::sigprocmask(SIG_BLOCK, &set_, &before_);
   }
-  ~HandledSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  ~HandledSignals() {
+    // The Ctrl-C that ended the command has come here, too: it was the command's.
+    constexpr timespec no_time{};
+    while (::sigtimedwait(&set_, nullptr, &no_time) >= 0) {
+    }
+    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
   HandledSignals(const HandledSignals&) = delete;
   HandledSignals& operator=(const HandledSignals&) = delete;
 

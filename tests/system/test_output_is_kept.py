@@ -66,6 +66,7 @@ def test_a_hundred_sessions_that_talk_for_a_minute(programs):
                 subject.ok("run", "-n", name, "--", f"{programs}/ticker", name, "6000", "10")
         for subject in subjects:
             assert subject("wait", *names, timeout=240).status == 0
+        subprocess.run(["journalctl", "--sync"], check=True)  # it has much to do just then
         for subject in subjects:
             for name in names:
                 assert_same(subject.logs(name), ticks(name, 6000), f"{name} of {subject.account.name}")

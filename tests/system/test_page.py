@@ -54,7 +54,7 @@ def test_sessions_appear_in_their_projects_sorted_and_go(page):
     assert "tier front" in page.js("document.body.innerText")
     assert len(page.js("[...document.querySelectorAll('.soon')].map(c => c.textContent)")) == 1  # under five minutes
     agentctl.ok("stop", "db")
-    eventually(lambda: rows(page) == [expected[0], expected[2]], 3, "the row is gone")
+    eventually(lambda: rows(page) == [expected[0], expected[2]], 10, "the row is gone")
     page.js("document.getElementById('ended').click()")
     page.shows("stopped by tester")
 
