@@ -68,7 +68,7 @@ std::vector<Process> movable_tree(pid_t pid) {
   std::vector<Process> tree;
   for (const pid_t other : process_tree(pid)) {
     auto process = other == ::getpid() ? std::nullopt : find_process(other);
-    if (process && !process->command.empty() && session_of(process->control_group).empty())
+    if (process && !process->is_zombie && session_of(process->control_group).empty())
       tree.push_back(std::move(*process));
   }
   return tree;

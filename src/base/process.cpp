@@ -36,6 +36,7 @@ std::vector<std::string> stat_fields(pid_t pid) {
   return fields;
 }
 
+constexpr std::size_t state_field = 0;
 constexpr std::size_t parent_field = 1;
 constexpr std::size_t start_field = 19;
 
@@ -85,6 +86,7 @@ std::optional<Process> find_process(pid_t pid) {
   return Process{.pid = pid,
                  .parent = static_cast<pid_t>(parse_decimal(fields[parent_field]).value_or(0)),
                  .uid = status.st_uid,
+                 .is_zombie = fields[state_field] == "Z",
                  .command = command_of(pid),
                  .cwd = cwd_of(pid),
                  .control_group = control_group_of_process(pid),

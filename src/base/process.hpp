@@ -15,7 +15,8 @@ struct Process {
   pid_t pid = 0;
   pid_t parent = 0;
   uid_t uid = 0;                     ///< effective
-  std::vector<std::string> command;  ///< empty: a kernel thread, or a zombie
+  bool is_zombie = false;            ///< it has ended, and its parent has not looked yet
+  std::vector<std::string> command;  ///< empty: a kernel thread, a zombie, or in the middle of execve(2)
   std::string cwd;                   ///< empty: not readable for this user
   std::string control_group;         ///< its path in the unified hierarchy
   TimePoint started_at{};

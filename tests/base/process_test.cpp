@@ -1,6 +1,7 @@
 #include "base/process.hpp"
 
 #include <gmock/gmock.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/child_process.hpp"
@@ -27,6 +28,14 @@ TEST(Process, IsWhatProcSaysOfIt) {
 TEST(Process, IsNothingWhenThereIsNone) {
   EXPECT_FALSE(find_process(4194304).has_value());
   EXPECT_FALSE(find_process(-1).has_value());
+}
+
+TEST(Process, IsAZombieUntilItsParentHasLooked) {
+  EXPECT_FALSE(find_process(::getpid())->is_zombie);
+  const ChildProcess child([](const ChildProcess::Ready&) { return 0; });
+  siginfo_t ended{};
+  ASSERT_EQ(::waitid(P_PID, static_cast<id_t>(child.pid()), &ended, WEXITED | WNOWAIT), 0);
+  EXPECT_TRUE(find_process(child.pid())->is_zombie);
 }
 
 TEST(ProcessTree, HoldsTheDescendantsAndNobodyElse) {
