@@ -135,8 +135,7 @@ Session adopt_process(Context& context, pid_t pid, SessionRequest request) {
     context.registry.discard(record);
     context.runtime.remove(record.id);
     throw cannot_adopt(pid, ErrorCode::failed, "systemd job result '" + result.job_result + "'",
-                       "journalctl " + std::string(context.scope == ManagerScope::user ? "--user " : "") + "-u " +
-                           record.unit);
+                       unit_log_command(record));
   }
   fetch_descendants(context, record.unit, pid);
   return observe(context, record);

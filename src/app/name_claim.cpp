@@ -5,6 +5,7 @@
 #include "app/reconcile.hpp"
 #include "app/sessions.hpp"
 #include "app/stop.hpp"
+#include "domain/naming.hpp"
 #include "domain/ports.hpp"
 #include "domain/rivalry.hpp"
 #include "store/configuration_file.hpp"
@@ -12,16 +13,12 @@
 namespace agentctl {
 namespace {
 
-std::string show_unit_command(const Record& record) {
-  return std::string("systemctl ") + (record.scope == ManagerScope::user ? "--user " : "") + "status " + record.unit;
-}
-
 Error cannot_start(const Record& record, const Error& error, const std::string& reason) {
   return Error({.code = error.code(),
                 .context = "cannot start session",
                 .object = record.request.name,
                 .reason = reason,
-                .hint = error.code() == ErrorCode::conflict ? show_unit_command(record)
+                .hint = error.code() == ErrorCode::conflict ? unit_status_command(record)
                         : error.hint().empty()              ? "agentctl doctor"
                                                             : error.hint()});
 }

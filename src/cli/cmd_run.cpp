@@ -268,14 +268,9 @@ void announce(Context& context, Session session, bool reused, bool json) {
   }
 }
 
-bool is_recorded(Context& context, const Record& record) {
-  const std::vector<Record> stored = context.registry.by_name(record.request.name);
-  return std::any_of(stored.begin(), stored.end(), [&](const Record& other) { return other.id == record.id; });
-}
-
 // What did not become healthy has often said why.
 void show_last_words(Context& context, const Record& record) {
-  if (!record.request.health || !is_recorded(context, record)) return;
+  if (!record.request.health) return;
   try {
     for (const std::string& line : last_lines(context, find_by_record(context, record)))
       std::fprintf(stderr, "%s\n", to_printable(line).c_str());

@@ -8,6 +8,7 @@
 #include "cli/selection.hpp"
 #include "cli/session_text.hpp"
 #include "cli/verb.hpp"
+#include "domain/naming.hpp"
 
 namespace agentctl {
 namespace {
@@ -37,12 +38,11 @@ std::string processes(Context& context, const Session& session) {
 }
 
 std::string see_also(const Session& session) {
-  const std::string user = session.record.scope == ManagerScope::user ? "--user " : "";
   std::string text;
   if (!is_terminal(session.state) && session.state != State::queued)
-    text += field("see also", "systemctl " + user + "status " + session.record.unit);
+    text += field("see also", unit_status_command(session.record));
   if (session.record.request.kind == SessionKind::service)
-    text += field(text.empty() ? "see also" : "", "journalctl " + user + "-u " + session.record.unit);
+    text += field(text.empty() ? "see also" : "", unit_log_command(session.record));
   return text;
 }
 

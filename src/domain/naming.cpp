@@ -36,6 +36,8 @@ std::uint32_t hash(std::string_view text) {
   return value;
 }
 
+std::string manager_option(const Record& record) { return record.scope == ManagerScope::user ? "--user " : ""; }
+
 }  // namespace
 
 bool is_valid_name(std::string_view name) {
@@ -110,6 +112,14 @@ std::string slice_of(const Record& record) { return record.slice.empty() ? slice
 std::string unit_description(const Record& record) {
   const std::string program = record.request.command.empty() ? "" : base_name(record.request.command.front());
   return "agentctl session " + record.id + ": " + shorten(to_printable(program), 40);
+}
+
+std::string unit_status_command(const Record& record) {
+  return "systemctl " + manager_option(record) + "status " + record.unit;
+}
+
+std::string unit_log_command(const Record& record) {
+  return "journalctl " + manager_option(record) + "-u " + record.unit;
 }
 
 std::optional<std::string> id_from_description(std::string_view description) {

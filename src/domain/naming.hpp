@@ -53,6 +53,10 @@ std::string slice_of(const Record& record);
 /// was lost still says what it is. Only the program's name is in it: anyone on the bus can read it.
 std::string unit_description(const Record& record);
 
+/// What shows the same of its unit without agentctl: "systemctl --user status UNIT", "journalctl --user -u UNIT".
+std::string unit_status_command(const Record& record);
+std::string unit_log_command(const Record& record);
+
 /// The id in such a description.
 std::optional<std::string> id_from_description(std::string_view description);
 

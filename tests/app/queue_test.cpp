@@ -42,6 +42,21 @@ class Queue : public AppTest {
     return record;
   }
 
+  /// One to persist, in this boot, whose second attempt has no unit.
+  Record between_attempts(char id, State first) {
+    Record record = in_pool("bot", id, Queued::no);
+    record.boot_id = context.boot_id;
+    record.request.persist = true;
+    record.attempt = 2;
+    record.earlier_attempts = {sample_end(first)};
+    registry.create(record);
+    store_launch(record);
+    Launch launch;
+    launch.record = record;
+    runtime.create(launch, std::nullopt);
+    return record;
+  }
+
   void store_launch(const Record& record) {
     Launch launch;
     launch.record = record;
@@ -343,16 +358,7 @@ TEST_F(Queue, WhatWasToStopWhenTheHostWentDownDoesNotGoOn) {
 
 TEST_F(Queue, WhatIsStoppedBetweenTwoAttemptsIsNotStartedAgain) {
   for (const bool by_agentctl : {true, false}) {
-    Record record = in_pool("bot", by_agentctl ? 'b' : 'c', Queued::no);
-    record.boot_id = context.boot_id;
-    record.request.persist = true;
-    record.attempt = 2;
-    record.earlier_attempts = {sample_end(State::failed)};
-    registry.create(record);
-    store_launch(record);
-    Launch launch;
-    launch.record = record;
-    runtime.create(launch, std::nullopt);
+    const Record record = between_attempts(by_agentctl ? 'b' : 'c', State::failed);
     // Written by who stops it after the record was read.
     if (by_agentctl)
       registry.update("bot", record.id, [&](Record& live) {
@@ -369,32 +375,14 @@ TEST_F(Queue, WhatIsStoppedBetweenTwoAttemptsIsNotStartedAgain) {
 }
 
 TEST_F(Queue, WhatItsManagerTookBetweenTwoAttemptsGoesOn) {
-  Record record = in_pool("bot", 'b', Queued::no);
-  record.boot_id = context.boot_id;
-  record.request.persist = true;
-  record.attempt = 2;
-  record.earlier_attempts = {sample_end(State::failed)};
-  registry.create(record);
-  store_launch(record);
-  Launch launch;
-  launch.record = record;
-  runtime.create(launch, std::nullopt);
+  const Record record = between_attempts('b', State::failed);
   engine.started = *sample_end().ended_at + std::chrono::seconds(1);
   EXPECT_EQ(reconcile_record(context, record), std::nullopt);
   EXPECT_EQ(live(record)->queued, Queued::by_anyone);
 }
 
 TEST_F(Queue, WhatARebootHasQueuedAndNobodyStartedIsStarted) {
-  Record record = in_pool("bot", 'b', Queued::no);
-  record.boot_id = context.boot_id;
-  record.request.persist = true;
-  record.attempt = 2;
-  record.earlier_attempts = {sample_end(State::lost)};
-  registry.create(record);
-  store_launch(record);
-  Launch launch;
-  launch.record = record;
-  runtime.create(launch, std::nullopt);
+  const Record record = between_attempts('b', State::lost);
   EXPECT_EQ(reconcile_record(context, record), std::nullopt);
   EXPECT_EQ(engine.count("request agentctl-bot.service"), 1U);
 }

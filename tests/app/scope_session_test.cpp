@@ -3,7 +3,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <thread>
 
 #include "app/sessions.hpp"
 #include "app_fixture.hpp"
@@ -155,7 +154,8 @@ TEST_F(RunScope, EndedWhenTheCommandDidWhateverItLeftBehindTakes) {
   TimePoint stop_began{};
   engine.on_stop = [&](const std::string& unit) {
     stop_began = now();
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    while (now() <= stop_began) {
+    }
     engine.units.erase(unit);
   };
   EXPECT_LE(run("true").ended_at.value(), stop_began);

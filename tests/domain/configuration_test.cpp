@@ -9,7 +9,7 @@ namespace {
 
 using testing::ElementsAre;
 
-std::string refusal_of(const std::string& text) {
+std::string configuration_refusal(const std::string& text) {
   Configuration configuration;
   try {
     apply_configuration(configuration, text, "config.json");
@@ -32,17 +32,19 @@ TEST(Configuration, IsLaidOverWhatWasBefore) {
 }
 
 TEST(Configuration, NamesThePlaceOfWhatIsWrong) {
-  EXPECT_EQ(refusal_of(R"({"pool": 1})"), "/pool: unknown key; known are pool_cap, pools, services");
-  EXPECT_EQ(refusal_of(R"({"pool_cap": 0})"), "/pool_cap: must be a whole number from 1 to 10000");
-  EXPECT_EQ(refusal_of(R"({"pools": {"a": {"max": 11}}})"), "/pools/a/max: must be a whole number from 1 to 10");
-  EXPECT_EQ(refusal_of(R"({"pools": {"a": {"max": 1.5}}})"), "/pools/a/max: must be a whole number from 1 to 10");
-  EXPECT_EQ(refusal_of(R"({"pools": {"a": {}}})"), "/pools/a: must have the key 'max'");
-  EXPECT_EQ(refusal_of(R"({"pools": {"a/b~c": {"max": 1}}})"),
+  EXPECT_EQ(configuration_refusal(R"({"pool": 1})"), "/pool: unknown key; known are pool_cap, pools, services");
+  EXPECT_EQ(configuration_refusal(R"({"pool_cap": 0})"), "/pool_cap: must be a whole number from 1 to 10000");
+  EXPECT_EQ(configuration_refusal(R"({"pools": {"a": {"max": 11}}})"),
+            "/pools/a/max: must be a whole number from 1 to 10");
+  EXPECT_EQ(configuration_refusal(R"({"pools": {"a": {"max": 1.5}}})"),
+            "/pools/a/max: must be a whole number from 1 to 10");
+  EXPECT_EQ(configuration_refusal(R"({"pools": {"a": {}}})"), "/pools/a: must have the key 'max'");
+  EXPECT_EQ(configuration_refusal(R"({"pools": {"a/b~c": {"max": 1}}})"),
             "/pools/a~1b~0c: the name of a pool is 1 to 64 of a-z A-Z 0-9 . _ -");
-  EXPECT_EQ(refusal_of("[]"), "/: must be an object");
-  EXPECT_EQ(refusal_of("{\n\n\"pools\" 3}").substr(0, 8), "line 3: ");
-  EXPECT_EQ(refusal_of("").substr(0, 8), "line 1: ");
-  EXPECT_EQ(refusal_of("{} x").substr(0, 8), "line 1: ");
+  EXPECT_EQ(configuration_refusal("[]"), "/: must be an object");
+  EXPECT_EQ(configuration_refusal("{\n\n\"pools\" 3}").substr(0, 8), "line 3: ");
+  EXPECT_EQ(configuration_refusal("").substr(0, 8), "line 1: ");
+  EXPECT_EQ(configuration_refusal("{} x").substr(0, 8), "line 1: ");
 }
 
 TEST(Configuration, HasTheRulesForFilesOfServices) {
@@ -67,17 +69,19 @@ TEST(Configuration, HasTheRulesForFilesOfServices) {
 }
 
 TEST(Configuration, RefusesRulesForServicesThatAreNone) {
-  EXPECT_EQ(refusal_of(R"({"services": {"max_spec": 1}})").substr(0, 33), "/services/max_spec: unknown key; ");
-  EXPECT_EQ(refusal_of(R"({"services": {"max_specs": 0}})"),
+  EXPECT_EQ(configuration_refusal(R"({"services": {"max_spec": 1}})").substr(0, 33),
+            "/services/max_spec: unknown key; ");
+  EXPECT_EQ(configuration_refusal(R"({"services": {"max_specs": 0}})"),
             "/services/max_specs: must be a whole number from 1 to 100");
-  EXPECT_EQ(refusal_of(R"({"services": {"max_ttl_minutes": 60, "default_ttl_minutes": 61}})"),
+  EXPECT_EQ(configuration_refusal(R"({"services": {"max_ttl_minutes": 60, "default_ttl_minutes": 61}})"),
             "/services/default_ttl_minutes: must be a whole number from 1 to 60");
-  EXPECT_EQ(refusal_of(R"({"services": {"executable_allowlist": []}})"),
+  EXPECT_EQ(configuration_refusal(R"({"services": {"executable_allowlist": []}})"),
             "/services/executable_allowlist: must be 1 to 1000 strings");
-  EXPECT_EQ(refusal_of(R"({"services": {"executable_allowlist": ["node", "/bin/sh"]}})"),
+  EXPECT_EQ(configuration_refusal(R"({"services": {"executable_allowlist": ["node", "/bin/sh"]}})"),
             "/services/executable_allowlist/1: must be a program's name without a folder");
-  EXPECT_EQ(refusal_of(R"({"services": {"env_allowlist": [""]}})"), "/services/env_allowlist/0: must not be empty");
-  EXPECT_EQ(refusal_of(R"({"services": {"require_git_workdir": "no"}})"),
+  EXPECT_EQ(configuration_refusal(R"({"services": {"env_allowlist": [""]}})"),
+            "/services/env_allowlist/0: must not be empty");
+  EXPECT_EQ(configuration_refusal(R"({"services": {"require_git_workdir": "no"}})"),
             "/services/require_git_workdir: must be true or false");
 }
 

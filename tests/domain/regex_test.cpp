@@ -16,7 +16,7 @@ static_assert(std::is_move_constructible_v<Regex> && !std::is_copy_constructible
 
 bool found(const std::string& pattern, std::string_view text) { return Regex(pattern).matches(text); }
 
-std::string refusal_of(const std::string& pattern) {
+std::string pattern_refusal(const std::string& pattern) {
   const Error error = thrown_by([&] { Regex regex(pattern); });
   EXPECT_EQ(error.code(), ErrorCode::usage);
   return error.reason();
@@ -104,7 +104,7 @@ TEST(Regex, AClassIsMadeOfCharactersRangesAndSets) {
   EXPECT_TRUE(found("^[[.a.]]$", ".]"));
   EXPECT_TRUE(found("^[[=a=]]$", "=]"));
   EXPECT_TRUE(found("^[\\]\\^]+$", "]^"));
-  EXPECT_EQ(refusal_of("a[z-a]"), "range out of order in a class at offset 6");
+  EXPECT_EQ(pattern_refusal("a[z-a]"), "range out of order in a class at offset 6");
   EXPECT_THROW(Regex regex("[\\u0062-a]"), Error);
 }
 
@@ -139,19 +139,19 @@ TEST(Regex, RefusesWhatOnlyPcreKnows) {
                               "(?C1)",   "(*FAIL)", "(*UTF)a", "(?<=a)*", "(?<!a)+", "(?<=a)?", "(?<=a){2}", "^*",
                               "$+",      "\\b?",    "a|*",     "(?:+)",   "{1}",     "a{2,1}",  "a)",        "(?"})
     EXPECT_THROW(Regex regex(pattern), Error) << pattern;
-  EXPECT_EQ(refusal_of("ba++"), "nothing to repeat at offset 3");
+  EXPECT_EQ(pattern_refusal("ba++"), "nothing to repeat at offset 3");
   EXPECT_TRUE(found("^(?=a)*(?!b)+a$", "a")) << "a look-ahead can be repeated";
 }
 
 TEST(Regex, SaysWhereItIsWrong) {
-  EXPECT_EQ(refusal_of("a("), "missing closing parenthesis at offset 2");
-  EXPECT_EQ(refusal_of("a)"), "unmatched closing parenthesis at offset 1");
-  EXPECT_THAT(refusal_of("a["), HasSubstr("missing terminating ]"));
-  EXPECT_THAT(refusal_of("*"), HasSubstr("at offset 0"));
-  EXPECT_THAT(refusal_of("a\\"), HasSubstr("\\ at end of pattern"));
-  EXPECT_THAT(refusal_of("\xFF"), HasSubstr("UTF-8"));
-  EXPECT_THAT(refusal_of(std::string(max_regex_bytes + 1, 'a')), HasSubstr("too long"));
-  EXPECT_THAT(refusal_of(std::string(500, '(') + std::string(500, ')')), HasSubstr("too deeply nested"));
+  EXPECT_EQ(pattern_refusal("a("), "missing closing parenthesis at offset 2");
+  EXPECT_EQ(pattern_refusal("a)"), "unmatched closing parenthesis at offset 1");
+  EXPECT_THAT(pattern_refusal("a["), HasSubstr("missing terminating ]"));
+  EXPECT_THAT(pattern_refusal("*"), HasSubstr("at offset 0"));
+  EXPECT_THAT(pattern_refusal("a\\"), HasSubstr("\\ at end of pattern"));
+  EXPECT_THAT(pattern_refusal("\xFF"), HasSubstr("UTF-8"));
+  EXPECT_THAT(pattern_refusal(std::string(max_regex_bytes + 1, 'a')), HasSubstr("too long"));
+  EXPECT_THAT(pattern_refusal(std::string(500, '(') + std::string(500, ')')), HasSubstr("too deeply nested"));
   EXPECT_THROW(Regex regex("(((a{1,999}){1,999}){1,999}){1,999}"), Error);
 }
 
