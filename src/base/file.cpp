@@ -93,6 +93,17 @@ std::optional<std::string> read_named_file(const std::string& path, std::size_t 
   return read_open_file(*fd, path, limit);
 }
 
+std::optional<FileOfSomebody> read_file_of_somebody(const std::string& path, std::size_t limit) {
+  const auto fd = open_to_read(AT_FDCWD, path, O_NOFOLLOW);
+  if (!fd) return std::nullopt;
+  struct stat status {};
+  if (::fstat(fd->get(), &status) < 0) throw system_error("cannot read", path, errno);
+  const auto modified = std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
+  return FileOfSomebody{.content = read_open_file(*fd, path, limit),
+                        .owner = status.st_uid,
+                        .modified_at = TimePoint(std::chrono::floor<microseconds>(modified))};
+}
+
 Fd open_directory(const std::string& path) { return Fd(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_DIRECTORY)); }
 
 bool is_temporary_file(std::string_view name) { return name.ends_with(temporary_suffix); }
@@ -126,6 +137,19 @@ void sync_directory(const std::string& path) {
 void write_file_durably(const std::string& path, std::string_view content) {
   replace_file(path, content, 0600, true);
   sync_directory(path.substr(0, path.find_last_of('/')));
+}
+
+bool is_older_than_a_minute(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) < 0) return false;
+  return now() - TimePoint(std::chrono::seconds(status.st_mtim.tv_sec)) > std::chrono::minutes(1);
+}
+
+void remove_old_temporary_files(const std::string& folder) {
+  for (const std::string& name : list_directory(folder)) {
+    const std::string path = folder + "/" + name;
+    if (is_temporary_file(name) && is_older_than_a_minute(path)) remove_file(path);
+  }
 }
 
 bool is_same_file(const std::string& a, const std::string& b) {
@@ -193,7 +217,8 @@ std::optional<FileLock> FileLock::try_acquire(const std::string& path) {
 
 bool FileLock::is_held(const std::string& path) {
   const Fd fd(retry_open(AT_FDCWD, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd && (errno == ENOENT || errno == ENOTDIR)) return false;
+  // In a folder of somebody else's, a link or a socket may have taken its place.
+  if (!fd && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO)) return false;
   // A shared one, or two who ask at once would each take the other for the holder.
   if (fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) == 0) return false;
   if (fd && errno == EWOULDBLOCK) return true;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "base/time.hpp"
 
 namespace agentctl {
 
@@ -22,6 +23,14 @@ std::optional<std::string> read_file_at(int folder, const std::string& path, std
 /// The same for a file that a person named, who may well mean what a symbolic link leads to. `instead` is the hint for
 /// who named what is no file: a folder, a device, a FIFO as of `<(COMMAND)`.
 std::optional<std::string> read_named_file(const std::string& path, std::size_t limit, const std::string& instead = {});
+
+/// A file's content, and what that same open file says of itself: by its name it may be another one by now.
+struct FileOfSomebody {
+  std::string content;
+  uid_t owner = 0;
+  TimePoint modified_at{};
+};
+std::optional<FileOfSomebody> read_file_of_somebody(const std::string& path, std::size_t limit);
 
 /// Opens a folder for read_file_at(); nothing when there is none.
 Fd open_directory(const std::string& path);
@@ -38,6 +47,12 @@ void sync_directory(const std::string& path);
 
 /// Whether it is named like one that write_file() has not renamed yet.
 bool is_temporary_file(std::string_view name);
+
+/// Whether it is there and nobody has changed it for a minute: too long for somebody who is just about to rename it.
+bool is_older_than_a_minute(const std::string& path);
+
+/// Removes from a folder what write_file() has not renamed for that long: who wrote it was killed.
+void remove_old_temporary_files(const std::string& folder);
 
 /// Whether both lead to the same file or folder, which is there.
 bool is_same_file(const std::string& a, const std::string& b);

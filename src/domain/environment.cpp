@@ -17,12 +17,13 @@ constexpr std::array<std::string_view, 8> preserved{
     "CLAUDE_CODE_SKIP_VERTEX_AUTH", "CLAUDE_CODE_SKIP_FOUNDRY_AUTH",
 };
 
-// The first three mark the caller's own agent session; the rest are what systemd told the caller's own unit
-// (systemd.exec(5), sd_notify(3), sd_listen_fds(3)) and would be false in another.
-constexpr std::array<std::string_view, 19> dropped{
+// The first two mark the caller's own agent session, the next two are the caller's shell's own. The rest are what
+// systemd told the caller's unit (systemd.exec(5), sd_notify(3), sd_listen_fds(3)) and would be false in another.
+constexpr std::array<std::string_view, 23> dropped{
     "CLAUDECODE",
     "MCP_SESSION_ID",
-    "CLAUDE_CODE_SESSION",
+    "OLDPWD",
+    "_",
     "NOTIFY_SOCKET",
     "INVOCATION_ID",
     "JOURNAL_STREAM",
@@ -36,9 +37,12 @@ constexpr std::array<std::string_view, 19> dropped{
     "MAINPID",
     "RUNTIME_DIRECTORY",
     "STATE_DIRECTORY",
-    "OLDPWD",
-    "_",
+    "CACHE_DIRECTORY",
+    "LOGS_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
+    "CREDENTIALS_DIRECTORY",
     "MEMORY_PRESSURE_WATCH",
+    "MEMORY_PRESSURE_WRITE",
 };
 
 constexpr std::array<std::string_view, 3> dropped_prefixes{"CLAUDECODE_", "CLAUDE_CODE_", "AGENTCTL_"};

@@ -16,7 +16,8 @@
 namespace agentctl {
 namespace {
 
-constexpr std::size_t client_limit = 32;
+constexpr std::size_t most_idle = 32;
+constexpr std::size_t most_followers = 128;
 // How much may wait for a client to read it: of answers, and, beyond what it got at first, of output.
 constexpr std::size_t answer_limit = 64u << 10;
 constexpr std::size_t follower_limit = 1u << 20;
@@ -50,20 +51,22 @@ void ControlServer::accept_client() {
   Fd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
   if (!fd) {
     // Out of descriptors, which only clients use up: without the oldest, the next try succeeds and we do not spin.
-    if (errno == EMFILE || errno == ENFILE) drop_oldest();
+    if (errno == EMFILE || errno == ENFILE) drop_oldest([](const Client& client) { return !client.is_ours; });
     return;
   }
   if (!may_connect(fd.get())) return;
-  // The oldest gives way, so that idle connections cannot lock everybody else out.
-  if (clients_.size() >= client_limit) drop_oldest();
+  // The oldest gives way, so that idle connections cannot lock everybody else out. A follower does not: it would come
+  // back at once, and drive out the next.
+  const auto is_idle = [](const Client& client) { return !client.following && !client.is_ours; };
+  if (static_cast<std::size_t>(std::count_if(clients_.begin(), clients_.end(), is_idle)) >= most_idle)
+    drop_oldest(is_idle);
   const auto client = clients_.emplace(clients_.end(), std::move(fd));
   client->limit = answer_limit;
   loop_.watch(client->socket.get(), POLLIN, [this, client](short events) { serve(client, events); });
 }
 
-void ControlServer::drop_oldest() {
-  const auto oldest =
-      std::find_if(clients_.begin(), clients_.end(), [](const Client& client) { return !client.is_ours; });
+void ControlServer::drop_oldest(bool (*may_go)(const Client&)) {
+  const auto oldest = std::find_if(clients_.begin(), clients_.end(), may_go);
   if (oldest != clients_.end()) drop(oldest);
 }
 
@@ -127,8 +130,12 @@ void ControlServer::answer(Client& client, const control::Frame& request) {
     requests_.set_stop_timeout(timeout->span);
     send(client, control::Done{});
   } else if (std::holds_alternative<control::Follow>(request)) {
+    const auto followers =
+        std::count_if(clients_.begin(), clients_.end(), [](const Client& other) { return other.following; });
     if (client.following)
       refuse("already following");
+    else if (static_cast<std::size_t>(followers) >= most_followers)
+      refuse(std::to_string(most_followers) + " others follow it already");
     else
       start_following(client);
   } else {

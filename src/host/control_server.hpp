@@ -70,7 +70,7 @@ class ControlServer {
   void abandon(Client& client);
   void settle(Clients::iterator client);
   void drop(Clients::iterator client);
-  void drop_oldest();
+  void drop_oldest(bool (*may_go)(const Client&));
 
   PollLoop& loop_;
   Requests requests_;

@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::string_view shard_suffix = ".jsonl";
 constexpr std::size_t file_size_limit = 4 * record_size_limit;
+// Its end is added later.
+constexpr std::size_t line_size_limit = record_size_limit - (64u << 10);
 
 bool is_shard(std::string_view file) {
   return file.size() == 1 + shard_suffix.size() && file.ends_with(shard_suffix) &&
@@ -162,6 +164,13 @@ void LiveRecords::replace(const std::string& name, const std::string& id, std::s
   for (std::string_view left = before; !left.empty();)
     if (const std::string_view other = take_line(left); !is_it(other)) after.append(other) += '\n';
   after += line;
+  // What could not be read again would take all that share the file along.
+  if (line.size() > line_size_limit || (after.size() > file_size_limit && after.size() > before.size()))
+    throw Error({.code = ErrorCode::failed,
+                 .context = "cannot keep the record of session",
+                 .object = name,
+                 .reason = line.size() > line_size_limit ? "it is too large" : "'" + file + "' has no room for it",
+                 .hint = "start it when less waits, or with less on its command line"});
   // Some file systems can leave a renamed file empty that was not synced: with it would go what had been.
   durably = durably || is_of_one_that_must_survive(after);
   if (after.empty()) {

@@ -183,6 +183,13 @@ std::optional<Record> Registry::find_live(const std::string& name, const std::st
   return live_.find(name, id);
 }
 
+std::optional<Record> Registry::find(const std::string& name, const std::string& id) {
+  // Live first, as in by_name().
+  auto live = find_live(name, id);
+  auto ended = find_ended(name, id);
+  return ended ? std::move(ended) : std::move(live);
+}
+
 bool Registry::has_ended(const std::string& name, const std::string& id) const {
   return ::access(ended_path(name, id).c_str(), F_OK) == 0;
 }
@@ -309,7 +316,11 @@ std::vector<Record> Registry::left_hooks() {
   return left;
 }
 
-bool Registry::remove_ended(const Record& record) { return remove_file(ended_path(record.request.name, record.id)); }
+bool Registry::remove_ended(const Record& record) {
+  if (!has_ended(record.request.name, record.id)) return false;
+  const FileLock held = lock();  // whoever writes its end has taken it out of live/
+  return remove_file(ended_path(record.request.name, record.id));
+}
 
 void Registry::discard(const Record& record) {
   if (!live_.find(record.request.name, record.id)) return;

@@ -72,6 +72,8 @@ class Registry {
   std::vector<Record> by_id_prefix(const std::string& prefix);
 
   std::optional<Record> find_live(const std::string& name, const std::string& id) const;
+  /// One record, live or ended.
+  std::optional<Record> find(const std::string& name, const std::string& id);
   bool has_ended(const std::string& name, const std::string& id) const;
 
   /// Names and ids of all that have ended, without reading a record.
@@ -110,6 +112,9 @@ class Registry {
   /// Forgets the launches that nobody will start: without a record, and old enough (a minute) that none can be just
   /// about to be written. Returns their ids.
   std::vector<std::string> forget_abandoned_launches();
+
+  /// Removes half-written files that are old enough (a minute) that nobody is just about to rename them.
+  void remove_strays() const;
 
   /// Writes a flow and the records of its steps, all queued, in one step: nothing when that was done, else what is in
   /// the way, in words. Throws Error.

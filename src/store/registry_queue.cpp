@@ -1,4 +1,3 @@
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -132,6 +131,12 @@ std::optional<Launch> Registry::stored_launch(const std::string& id) {
 
 void Registry::forget_launch(const std::string& id) { remove_file(launch_path(id)); }
 
+void Registry::remove_strays() const {
+  for (const std::string& folder :
+       {live_folder_, ended_folder_, launches_folder_, flows_folder_, ended_flows_folder_, hooks_folder_})
+    remove_old_temporary_files(folder);
+}
+
 std::vector<std::string> Registry::forget_abandoned_launches() {
   std::set<std::string> wanted;
   std::vector<std::string> forgotten;
@@ -141,9 +146,7 @@ std::vector<std::string> Registry::forget_abandoned_launches() {
   for (const std::string& file : files) {
     const std::string path = launches_folder_ + "/" + file;
     const std::string id = file.substr(0, file.find('.'));
-    struct stat status {};
-    if (wanted.contains(id) || ::lstat(path.c_str(), &status) < 0) continue;
-    if (now() - TimePoint(std::chrono::seconds(status.st_mtim.tv_sec)) < std::chrono::minutes(1)) continue;
+    if (wanted.contains(id) || !is_older_than_a_minute(path)) continue;
     if (remove_file(path)) forgotten.push_back(id);
   }
   return forgotten;

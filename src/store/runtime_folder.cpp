@@ -26,6 +26,7 @@ class UmaskGuard {
 
 constexpr const char* lock_file = "starter.lock";
 constexpr const char* withdrawn_file = "launch.withdrawn";
+constexpr const char* fresh_launch_suffix = ".launch";
 
 }  // namespace
 
@@ -57,11 +58,16 @@ HeldLaunch RuntimeFolders::create(const Launch& launch, std::optional<uid_t> own
 void RuntimeFolders::rewrite(const Launch& launch, std::optional<uid_t> owner) const {
   const std::string own = folder(launch.record.id);
   // Beside the folder: what is in it is its owner's to exchange.
-  const std::string fresh = own + ".launch";
-  write_file(fresh, to_json(launch), 0600);
-  hand_over({fresh}, owner);
+  const std::string fresh = own + fresh_launch_suffix;
   const std::string file = own + "/" + launch_file;
-  if (::rename(fresh.c_str(), file.c_str()) < 0) throw system_error("cannot write", file, errno);
+  try {
+    write_file(fresh, to_json(launch), 0600);
+    hand_over({fresh}, owner);
+    if (::rename(fresh.c_str(), file.c_str()) < 0) throw system_error("cannot write", file, errno);
+  } catch (...) {
+    ::unlink(fresh.c_str());
+    throw;
+  }
 }
 
 std::optional<HeldLaunch> RuntimeFolders::take_over(const std::string& id) {
@@ -87,14 +93,12 @@ void RuntimeFolders::plan_attempt(const std::string& id, const AttemptPlan& plan
 void RuntimeFolders::forget_attempt(const std::string& id) const { remove_file(folder(id) + "/" + attempt_plan_file); }
 
 std::optional<Launch> RuntimeFolders::launch(const std::string& id) const {
-  const std::string path = folder(id) + "/" + launch_file;
-  const auto content = read_file(path, launch_size_limit);
-  struct stat status {};
-  if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
-  Launch launch = parse_launch(*content);
+  const auto file = read_file_of_somebody(folder(id) + "/" + launch_file, launch_size_limit);
+  if (!file) return std::nullopt;
+  Launch launch = parse_launch(file->content);
   // It is that user's word, and must not become what root runs. Not by name: the recorder is linked statically, and
   // cannot use the name services of the host.
-  if (status.st_uid != ::geteuid()) launch.record.request.user = std::to_string(status.st_uid);
+  if (file->owner != ::geteuid()) launch.record.request.user = std::to_string(file->owner);
   return launch;
 }
 
@@ -108,15 +112,10 @@ std::optional<HostNote> RuntimeFolders::note(const std::string& id) const {
 }
 
 std::optional<HealthReport> RuntimeFolders::health(const std::string& id) const {
-  const std::string path = folder(id) + "/" + health_note_file;
   try {
-    const auto content = read_file(path, host_note_size_limit);
-    struct stat status {};
-    if (!content || ::lstat(path.c_str(), &status) < 0) return std::nullopt;
-    const auto since_epoch =
-        std::chrono::seconds(status.st_mtim.tv_sec) + std::chrono::nanoseconds(status.st_mtim.tv_nsec);
-    return HealthReport{.note = parse_health_note(*content),
-                        .checked_at = TimePoint(std::chrono::floor<microseconds>(since_epoch))};
+    const auto file = read_file_of_somebody(folder(id) + "/" + health_note_file, host_note_size_limit);
+    if (!file) return std::nullopt;
+    return HealthReport{.note = parse_health_note(file->content), .checked_at = file->modified_at};
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -129,10 +128,7 @@ bool RuntimeFolders::starter_alive(const std::string& id) const {
 }
 
 bool RuntimeFolders::is_abandoned(const std::string& id) const {
-  struct stat status {};
-  if (::stat(folder(id).c_str(), &status) < 0) return false;
-  const TimePoint changed(std::chrono::seconds(status.st_mtim.tv_sec));
-  return now() - changed > std::chrono::minutes(1) && !starter_alive(id);
+  return is_older_than_a_minute(folder(id)) && !starter_alive(id);
 }
 
 bool RuntimeFolders::withdraw(const std::string& id) const {
@@ -152,6 +148,13 @@ std::vector<std::string> RuntimeFolders::ids() const {
   for (std::string& name : list_directory(base_))
     if (is_valid_id(name)) found.push_back(std::move(name));
   return found;
+}
+
+void RuntimeFolders::remove_strays() const {
+  for (const std::string& name : list_directory(base_)) {
+    const std::string path = base_ + "/" + name;
+    if (name.find(fresh_launch_suffix) == id_length && is_older_than_a_minute(path)) remove_file(path);
+  }
 }
 
 std::string runtime_base(ManagerScope scope, const std::string& user_runtime_dir) {

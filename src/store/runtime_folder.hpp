@@ -69,6 +69,9 @@ class RuntimeFolders {
   /// The tmpfs that all of them are on.
   std::string parent() const { return base_.substr(0, base_.find_last_of('/')); }
 
+  /// Removes what a starter that was killed has left beside the folders.
+  void remove_strays() const;
+
   /// The ids that have a folder.
   std::vector<std::string> ids() const;
 

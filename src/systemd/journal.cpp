@@ -41,9 +41,15 @@ class JournalSource : public LogSource {
   JournalSource(const std::string& session, const std::string& unit, ManagerScope scope) : journal_(open_journal()) {
     // By default a field is cut at 64 KiB.
     check(::sd_journal_set_data_threshold(journal_.get(), 0));
-    // Anybody can write AGENTCTL_SESSION= to the journal; the unit is journald's own word.
+    // Anybody can write AGENTCTL_SESSION= to the journal; the unit is journald's own word. Other users' managers can
+    // have one of that name, too.
     match(std::string(log_field::session) + "=" + session);
-    match((scope == ManagerScope::system ? "_SYSTEMD_UNIT=" : "_SYSTEMD_USER_UNIT=") + unit);
+    if (scope == ManagerScope::system) {
+      match("_SYSTEMD_UNIT=" + unit);
+    } else {
+      match("_SYSTEMD_USER_UNIT=" + unit);
+      match("_UID=" + std::to_string(::getuid()));
+    }
     check(::sd_journal_seek_head(journal_.get()));
   }
 

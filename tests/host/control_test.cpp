@@ -322,6 +322,20 @@ TEST_F(ControlTest, LetsTheOldestConnectionGiveWay) {
   wait_for_end();
 }
 
+TEST_F(ControlTest, RefusesOneFollowerTooManyAndKeepsTheOthers) {
+  start("read x < fifo; echo to all");
+  std::list<ControlClient> followers;
+  for (int i = 0; i < 128; ++i) followers.emplace_back(connect()).follow();
+  std::vector<Fd> idle;
+  for (int i = 0; i < 40; ++i) idle.push_back(connect_raw());
+  ControlClient late = connect();
+  expect_error([&] { late.follow(); }, ErrorCode::failed, "128 others follow it already");
+  late.extend(std::chrono::seconds(1));
+  let_go();
+  for (ControlClient& follower : followers) EXPECT_EQ(follow_to_end(follower), "to all\n");
+  wait_for_end();
+}
+
 TEST_F(ControlTest, RefusesOtherUsers) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else";
   start("read x < fifo");

@@ -141,6 +141,22 @@ TEST_F(LiveRecordsTest, AreNotLedAstrayByALinkOrAFifo) {
   EXPECT_EQ(live.all().troubles.size(), 2U);
 }
 
+TEST_F(LiveRecordsTest, TakeNothingThatCouldNotBeReadAgain) {
+  Record large = sample_record("web", sample_id('b'));
+  large.request.command.push_back(std::string(15u << 20, 'x'));
+  for (const char id : std::string("bcde")) {
+    large.id = sample_id(id);
+    live.put(large);
+  }
+  large.id = sample_id('f');
+  EXPECT_THAT(thrown_by([&] { live.put(large); }).reason(), testing::HasSubstr("has no room for it"));
+  EXPECT_EQ(live.all().records.size(), 4U) << "what was there is read as before";
+  live.remove("web", sample_id('b'));
+  large.request.command.back().resize(16u << 20);
+  EXPECT_EQ(thrown_by([&] { live.put(large); }).reason(), "it is too large");
+  EXPECT_EQ(live.all().records.size(), 3U);
+}
+
 TEST_F(LiveRecordsTest, LeaveAFileAloneThatCannotBeReadWhole) {
   ASSERT_EQ(::mkfifo(file.c_str(), 0600), 0);
   EXPECT_EQ(thrown_by([&] { put(0); }).object(), file);

@@ -175,6 +175,19 @@ TEST_F(RegistryQueue, ForgetsLaunchesThatNobodyWillStart) {
   EXPECT_TRUE(registry.stored_launch(sample_id('c')).has_value());
 }
 
+TEST_F(RegistryQueue, WhatAKilledWriterLeftIsRemovedWhenItIsOld) {
+  registry.create(in_pool("a", 'a'), two);
+  const std::string stray = registry.root() + "/live/a.jsonl.abcdef.tmp";
+  put_file(stray, "{");
+  registry.remove_strays();
+  EXPECT_TRUE(exists(stray));
+  const timespec long_ago[2]{{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, stray.c_str(), long_ago, 0), 0);
+  registry.remove_strays();
+  EXPECT_FALSE(exists(stray));
+  EXPECT_EQ(registry.live().size(), 1U);
+}
+
 TEST_F(RegistryQueue, OfManyAtOnceNoMoreThanTheSlotsAreClaimed) {
   const std::string root = folder / "state";
   std::vector<ChildProcess> starters;

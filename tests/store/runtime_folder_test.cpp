@@ -159,6 +159,34 @@ TEST_F(RuntimeFoldersTest, AreAbandonedAfterAMinuteWithoutAStarter) {
   EXPECT_FALSE(folders.is_abandoned(sample_id('c'))) << "there is none";
 }
 
+TEST_F(RuntimeFoldersTest, TakeNothingThatTheirOwnerPutThereForAStarter) {
+  { const HeldLaunch held = folders.create(launch, std::nullopt); }
+  const std::string lock = folders.folder(id) + "/starter.lock";
+  ASSERT_EQ(::unlink(lock.c_str()), 0);
+  ASSERT_EQ(::symlink("nowhere", lock.c_str()), 0);
+  EXPECT_FALSE(folders.starter_alive(id));
+  ASSERT_EQ(::unlink(lock.c_str()), 0);
+  ASSERT_EQ(::mkfifo(lock.c_str(), 0600), 0);
+  EXPECT_FALSE(folders.starter_alive(id));
+  age(std::chrono::minutes(2));
+  EXPECT_TRUE(folders.is_abandoned(id));
+}
+
+TEST_F(RuntimeFoldersTest, LoseWhatAStarterThatWasKilledLeftBesideThem) {
+  const HeldLaunch held = folders.create(launch, std::nullopt);
+  const std::string fresh = folders.folder(id) + ".launch";
+  for (const std::string& path : {fresh, fresh + ".abcdef.tmp"}) {
+    put_file(path, "TOKEN=secret");
+    folders.remove_strays();
+    EXPECT_TRUE(exists(path)) << "it may be just about to be renamed";
+    const timespec long_ago[2]{{.tv_sec = 1, .tv_nsec = 0}, {.tv_sec = 1, .tv_nsec = 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, path.c_str(), long_ago, 0), 0);
+    folders.remove_strays();
+    EXPECT_FALSE(exists(path));
+  }
+  EXPECT_TRUE(exists(held.folder));
+}
+
 TEST_F(RuntimeFoldersTest, AreRemovedWithAllThatTheHostLeft) {
   { const HeldLaunch held = folders.create(launch, std::nullopt); }
   put_file(folders.folder(id) + "/" + host_note_file, "{}");

@@ -3,6 +3,7 @@
 import calendar
 import dataclasses
 import glob
+import grp
 import json
 import os
 import pathlib
@@ -86,9 +87,11 @@ class Account:
         variables.update(more)
         return {key: value for key, value in variables.items() if value is not None}
 
-    def popen(self, argv, env=None, cwd=None, **options):
+    def popen(self, argv, env=None, cwd=None, groups=(), **options):
+        """`groups`: names of those that the user is in beside its own."""
         options.setdefault("stdin", subprocess.DEVNULL)
-        return subprocess.Popen(argv, user=self.uid, group=self.gid, extra_groups=os.getgrouplist(self.name, self.gid),
+        all_groups = os.getgrouplist(self.name, self.gid) + [grp.getgrnam(name).gr_gid for name in groups]
+        return subprocess.Popen(argv, user=self.uid, group=self.gid, extra_groups=all_groups,
                                 env=self.environment() if env is None else env, cwd=cwd or self.home, **options)
 
     def run(self, argv, input=None, timeout=60, **options):

@@ -200,6 +200,18 @@ def test_a_reader_that_has_enough_ends_quietly(agentctl):
     assert result.out == "1\n2\n1\n" and not result.err
 
 
+def test_a_paused_host_is_followed_when_it_goes_on(agentctl, folder):
+    agentctl.run("a", "sh", "-c", f"echo before; while [ ! -e {folder}/go ]; do sleep 0.05; done; echo after")
+    eventually(lambda: agentctl.logs("a") == b"before\n", what="its line in the journal")
+    agentctl.ok("kill", "-s", "STOP", "a")
+    with agentctl.popen("logs", "-f", "a") as follower:
+        assert follower.stdout.readline() == b"before\n", "what is stored is shown, though the host does not answer"
+        agentctl.ok("kill", "-s", "CONT", "a")
+        open(f"{folder}/go", "w").close()
+        out, err = follower.communicate(timeout=30)
+        assert (out, err) == (b"after\n", b"")
+
+
 def test_output_is_also_appended_to_files(agentctl, folder):
     files = ["--stdout", "out", "--stderr", f"{folder}/err"]
     for number in "12":
@@ -328,6 +340,24 @@ def test_a_program_may_write_what_looks_like_our_own_fields(agentctl):
     assert agentctl.account.run(["logger", "--journald"], input=fields.encode()).status == 0
     subprocess.run(["journalctl", "--sync"], check=True)
     assert agentctl.logs("a") == b"mine\n"
+
+
+def test_another_users_unit_of_that_name_is_not_the_session(user_agentctl, other_agentctl):
+    """Who may read all journals is not shown what somebody else writes into a unit that is called the same."""
+    session = user_agentctl.run("a", "sh", "-c", "echo mine; sleep 1000")
+    eventually(lambda: user_agentctl.logs("a") == b"mine\n", what="its line")
+    forged = f"AGENTCTL_SESSION={session['id']}\nAGENTCTL_STREAM=stdout\nAGENTCTL_TIME=1\nAGENTCTL_POSITION=5/1 0/0\nMESSAGE=forged\n"
+    file = f"{other_agentctl.account.home}/forged"
+    assert other_agentctl.account.shell(f"cat > {file}", input=forged.encode()).status == 0
+    written = other_agentctl.account.run(["systemd-run", "--user", "--wait", "--collect", "--unit", session["unit"], "logger", f"--journald={file}"])
+    os.unlink(file)
+    assert written.status == 0, written
+    subprocess.run(["journalctl", "--sync"], check=True)
+    seen = subprocess.run(["journalctl", "-o", "cat", f"AGENTCTL_SESSION={session['id']}", f"_SYSTEMD_USER_UNIT={session['unit']}"],
+                          check=True, capture_output=True, text=True)
+    assert "forged" in seen.stdout, "the journal has it"
+    log = user_agentctl.account.run(["agentctl", "logs", "a"], groups=["systemd-journal"])
+    assert (log.status, log.out) == (0, "mine\n"), log
 
 
 def test_journald_is_restarted_meanwhile(agentctl, folder):
