@@ -82,12 +82,8 @@ std::string find_command(const std::string& command, const std::string& cwd, con
 
 void check_working_directory(const std::string& path) {
   const int failed = folder_error(path, X_OK);
-  if (failed == 0) return;
-  throw Error({.code = ErrorCode::failed,
-               .context = "cannot start a session in",
-               .object = path,
-               .reason = std::generic_category().message(failed),
-               .hint = "name another folder with -C"});
+  if (failed != 0)
+    throw system_error("cannot start a session in", path, failed).with_hint("name another folder with -C");
 }
 
 void check_output_file(const char* option, const std::string& path) {

@@ -1,7 +1,6 @@
 #include "app/flows.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
 
 #include "app/launch.hpp"
@@ -18,8 +17,6 @@
 namespace agentctl {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 Error cannot(const char* what, const Flow& flow, std::string reason, std::string hint) {
   return Error({.code = ErrorCode::conflict,
                 .context = std::string("cannot ") + what + " flow",
@@ -27,6 +24,8 @@ Error cannot(const char* what, const Flow& flow, std::string reason, std::string
                 .reason = std::move(reason),
                 .hint = std::move(hint)});
 }
+
+std::string has_ended(FlowState state) { return std::string("it has ended (") + to_string(state) + ")"; }
 
 // What a step's session is refused for is said of its place in the file.
 PreparedLaunch prepare_step(Context& context, const StepRequest& wanted, std::size_t index, const std::string& file) {
@@ -120,6 +119,25 @@ FlowView run_flow(Context& context, const FlowRequest& request, const std::strin
   return current(context, flow);
 }
 
+namespace {
+
+const Flow* find_by_id(const std::vector<Flow>& flows, const std::string& prefix) {
+  const Flow* found = nullptr;
+  for (const Flow& flow : flows) {
+    if (prefix.empty() || !flow.id.starts_with(prefix)) continue;
+    if (found != nullptr)
+      throw Error({.code = ErrorCode::conflict,
+                   .context = "more than one flow's id begins with",
+                   .object = prefix,
+                   .reason = found->id + " (" + found->name + "), " + flow.id + " (" + flow.name + ")",
+                   .hint = "give more of the id"});
+    found = &flow;
+  }
+  return found;
+}
+
+}  // namespace
+
 std::vector<FlowView> list_flows(Context& context, bool ended) {
   std::vector<FlowView> views;
   for (const Flow& flow : context.registry.flows()) {
@@ -130,12 +148,12 @@ std::vector<FlowView> list_flows(Context& context, bool ended) {
 }
 
 FlowView find_flow(Context& context, const std::string& name) {
-  std::optional<Flow> found;
-  for (Flow& flow : context.registry.flows()) {
-    if (flow.name != name && (name.size() < 4 || !flow.id.starts_with(name))) continue;
-    if (!found || !flow.end || found->end) found = std::move(flow);
-  }
-  if (!found)
+  const std::vector<Flow> flows = context.registry.flows();
+  const Flow* found = nullptr;
+  for (const Flow& flow : flows)
+    if (flow.name == name && (found == nullptr || !flow.end || found->end)) found = &flow;
+  if (found == nullptr) found = find_by_id(flows, name);
+  if (found == nullptr)
     throw Error({.code = ErrorCode::not_found,
                  .context = "no such flow",
                  .object = to_printable(name),
@@ -146,8 +164,7 @@ FlowView find_flow(Context& context, const std::string& name) {
 
 FlowView cancel_flow(Context& context, const FlowView& view, const std::string& reason, bool stop_running) {
   const auto over = [&] {
-    return cannot("cancel", view.flow, std::string("it is over, ") + to_string(view.state),
-                  "agentctl flow status " + view.flow.name);
+    return cannot("cancel", view.flow, has_ended(view.state), "agentctl flow status " + view.flow.name);
   };
   if (is_terminal(view.state)) throw over();
   const StopRequest request{.by = context.asker, .reason = reason, .at = now()};
@@ -167,8 +184,7 @@ FlowView cancel_flow(Context& context, const FlowView& view, const std::string& 
 
 FlowView resume_flow(Context& context, const FlowView& view, const std::string& gate) {
   if (is_terminal(view.state))
-    throw cannot("resume", view.flow, std::string("it is over, ") + to_string(view.state),
-                 "agentctl flow status " + view.flow.name);
+    throw cannot("resume", view.flow, has_ended(view.state), "agentctl flow status " + view.flow.name);
   std::set<std::string> gates;
   for (std::size_t i = 0; i < view.flow.steps.size(); ++i) {
     const Step& step = view.flow.steps[i];
@@ -181,28 +197,24 @@ FlowView resume_flow(Context& context, const FlowView& view, const std::string& 
                  gate.empty() ? "it waits at no gate" : "it does not wait at gate '" + to_printable(gate) + "'",
                  "agentctl flow status " + view.flow.name);
   const auto resumed = context.registry.update_flow(view.flow, [&](Flow& flow) { flow.open_gates.merge(gates); });
-  if (!resumed) throw cannot("resume", view.flow, "it is over", "agentctl flow status " + view.flow.name);
+  if (!resumed) throw cannot("resume", view.flow, "it has ended", "agentctl flow status " + view.flow.name);
   start_waiting(context);
   return current(context, *resumed);
 }
 
 FlowView wait_for_flow(Context& context, const FlowView& view, std::optional<microseconds> timeout, const Tick& tick) {
   RegistryWatch watch(context.registry.root());
-  const auto began = Clock::now();
+  const WaitClock clock(timeout, tick);
   for (;;) {
     FlowView now_view = find_flow(context, view.flow.id);
     if (is_terminal(now_view.state)) return now_view;
-    const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
-    if (timeout && waited >= *timeout)
+    if (clock.is_over())
       throw Error({.code = ErrorCode::timed_out,
                    .context = "still waiting for flow",
                    .object = view.flow.name,
-                   .reason = std::string(to_string(now_view.state)) + " after " + format_time_span(*timeout),
+                   .reason = std::string(to_string(now_view.state)) + " after " + format_time_span(clock.limit()),
                    .hint = "agentctl flow status " + view.flow.name});
-    std::optional<microseconds> left;
-    if (timeout) left = *timeout - waited;
-    if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
-    if (!watch.next_change(left) && tick) tick(waited, 1);
+    if (!watch.next_change(clock.nap())) clock.tick(1);
   }
 }
 

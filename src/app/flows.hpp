@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "app/context.hpp"
-#include "app/wait.hpp"
+#include "app/wait_clock.hpp"
 #include "domain/flow.hpp"
 #include "domain/flow_file.hpp"
 
@@ -18,7 +18,8 @@ FlowView run_flow(Context& context, const FlowRequest& request, const std::strin
 /// Flows, the oldest first.
 std::vector<FlowView> list_flows(Context& context, bool ended);
 
-/// The live flow of that name, else the latest; or by id. Throws Error{not_found}.
+/// The live flow of that name, else the latest of it; else by id, or by a prefix of an id that only one has. Throws
+/// Error{not_found}, or {conflict} when a prefix has several.
 FlowView find_flow(Context& context, const std::string& name);
 
 /// No new steps start; those that run go on to their end, or are stopped. Throws Error{conflict} for one that has

@@ -209,9 +209,8 @@ namespace {
 // Nothing of it is left and no recorder wrote down why: systemd could not execute the helpers, or dropped the job.
 void end_failed_start(Context& context, const PreparedLaunch& prepared, const StartResult& result) {
   const std::string& host = prepared.spec.host.front();
-  Record record = prepared.launch.record;
-  for (Record& stored : context.registry.by_name(record.request.name))
-    if (stored.id == record.id) record = std::move(stored);
+  const Record& asked = prepared.launch.record;
+  const Record record = context.registry.find(asked.request.name, asked.id).value_or(asked);
   End end = decide_lost(record, context.runtime.note(record.id), context.boot_id, now());
   if (end.state == State::lost && !end.started_at) {
     end.state = State::failed;

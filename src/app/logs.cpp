@@ -119,15 +119,18 @@ class LogFollower {
   void finish() { reader_.finish(sink_); }
 
   /// Live output of one attempt; returns when its host is done, or there is none to talk to (any more): whatever it
-  /// had to say is in the journal.
-  void follow_host(const LogOptions& options) {
+  /// had to say is in the journal. False when there is one, and it does not answer now.
+  bool follow_host(const LogOptions& options) {
     try {
       // Who was too slow reads on in the journal, and then follows again.
       while (follow_live(options) == ControlClient::Stop::overrun) {
       }
+      return true;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unreachable && error.code() != ErrorCode::timed_out) throw;
     }
+    replay_more(options);
+    return false;
   }
 
   /// What the journal still has after the host is gone.
@@ -196,9 +199,10 @@ void follow_log(Context& context, const Session& session, const LogOptions& opti
   if (current.state == State::queued)
     current = wait_for_sessions(context, {session}, WaitFor::ready, std::nullopt).front();
   while (!is_terminal(current.state)) {
-    follower.follow_host(options);
-    // Its host is done, or not there yet: the unit's next change tells what follows.
-    watch->next_change(std::nullopt);
+    // Its host is done, or not there yet: the unit's next change tells what follows. Nothing tells when one that was
+    // paused answers again.
+    const bool has_answered = follower.follow_host(options);
+    watch->next_change(has_answered ? std::nullopt : std::optional<microseconds>(std::chrono::seconds(1)));
     current = find_by_record(context, session.record);
   }
   follower.drain(options);

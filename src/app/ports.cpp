@@ -101,11 +101,14 @@ std::optional<std::uint16_t> occupied_port(const SessionRequest& request) {
   return std::nullopt;
 }
 
-std::string who_listens(Context& context, std::uint16_t port) {
+std::string who_listens(std::uint16_t port) {
+  const std::string taken = refusal(port, nullptr);
   const std::vector<ListeningSocket> sockets = listeners(port);
-  if (sockets.empty()) return refusal(port, nullptr);
-  const PortListener listener = listener_of(context, sockets.front(), {});
-  return refusal(port, &listener);
+  if (sockets.empty()) return taken;
+  const auto process = eldest_holder(sockets.front().inode);
+  if (!process) return taken + " by a process of user " + std::to_string(sockets.front().uid);
+  return taken + " by '" + shorten(quote_for_shell(process->command), shown_command) + "' (pid " +
+         std::to_string(process->pid) + ")";
 }
 
 Error port_is_taken(Context& context, const Record& wanted, std::uint16_t port) {

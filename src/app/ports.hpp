@@ -38,8 +38,9 @@ HostPorts host_ports(const SessionRequest& request);
 /// One of its ports on which somebody listens already.
 std::optional<std::uint16_t> occupied_port(const SessionRequest& request);
 
-/// The reason of such a refusal, from the kernel alone: for who holds the registry's lock and must not ask the bus.
-std::string who_listens(Context& context, std::uint16_t port);
+/// The reason of such a refusal, from the kernel alone: for who holds the registry's lock and must ask nobody
+/// else.
+std::string who_listens(std::uint16_t port);
 
 /// The refusal that names who listens on the port.
 Error port_is_taken(Context& context, const Record& wanted, std::uint16_t port);

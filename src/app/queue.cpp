@@ -1,8 +1,8 @@
 #include "app/queue.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <map>
+#include <unordered_set>
 #include <utility>
 
 #include "app/hook.hpp"
@@ -18,8 +18,6 @@
 
 namespace agentctl {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 /// A queued session that has been chosen: what of it is ours until systemd has it.
 struct Claimed {
@@ -66,7 +64,7 @@ Hold hold_stored(Context& context, Record& record, Claimed& claimed, const Owner
   const auto limit = expiry(record, {});
   if (limit && *limit <= now()) return gone(record, State::expired, "its time was up before it could go on");
   // They were free when it was queued, or when the host went down.
-  if (const auto port = occupied_port(record.request)) return gone(record, State::failed, who_listens(context, *port));
+  if (const auto port = occupied_port(record.request)) return gone(record, State::failed, who_listens(*port));
   if (runtime.exists(record.id)) runtime.remove(record.id);
   claimed.launch = context.registry.stored_launch(record.id);
   if (!claimed.launch) return gone(record, State::failed, "what would start it is gone from the registry");
@@ -95,35 +93,45 @@ Hold hold(Context& context, Record& record, Claimed& claimed, const Owners& owne
   }
 }
 
-// False when systemd takes nothing now, or does not say. That is told: who started what follows must fail then, so that
-// a reconcile comes.
-bool start_stored(Context& context, const Record& record) {
+enum class Attempt {
+  begun,
+  ended,
+  later,    ///< systemd does not take this one now; it is back in line
+  unknown,  ///< systemd did not answer
+};
+
+// `later` and `unknown` are told: who started what follows must fail then, so that a reconcile comes.
+Attempt give_up_start(Context& context, const Record& record, const Error& error) {
+  if (error.code() == ErrorCode::unreachable || error.code() == ErrorCode::conflict) {
+    // A call without an answer may have come through: the claim stays, and reconcile finds out (never_began()).
+    const bool is_unknown = error.code() == ErrorCode::unreachable;
+    // Something else has the unit's name, or systemd is busy with the opposite job: also whatever starts while the host
+    // goes down gets that. One that is queued again may be somebody else's by now, who makes its folder anew.
+    if (!is_unknown) context.registry.requeue(record);
+    context.registry.tell_trouble(record.unit, error.reason());
+    return is_unknown ? Attempt::unknown : Attempt::later;
+  }
+  Record ended = record;
+  gone(ended, State::failed, error.what());
+  const bool has_ended = context.registry.finish(record, *ended.end);
+  // Not before: what is neither queued nor ended and has no folder is taken for what went down.
+  context.runtime.remove(record.id);
+  if (has_ended) run_hooks(context, {ended});
+  return Attempt::ended;
+}
+
+Attempt start_stored(Context& context, const Record& record) {
   const UnitSpec spec = unit_spec(context, record);
   try {
     once_unloaded(context, spec.unit, [&] { context.engine.request_start(spec); });
   } catch (const Error& error) {
     // Should it live, the call of a starter that died has come through after all.
-    if (error.code() != ErrorCode::conflict || !inspect_unit(context, record)) {
-      const bool is_unknown = error.code() == ErrorCode::unreachable;
-      // A call without an answer may have come through: the claim stays, and reconcile finds out (never_began()).
-      // Busy with the opposite job: also whatever starts while the host goes down gets that.
-      const bool is_for_later = error.code() == ErrorCode::conflict;
-      if (is_for_later) context.registry.requeue(record);
-      Record ended = record;
-      if (!is_for_later && !is_unknown) gone(ended, State::failed, error.what());
-      const bool has_ended = ended.end && context.registry.finish(record, *ended.end);
-      // Not before: what is neither queued nor ended and has no folder is taken for what went down. One that is queued
-      // again may be somebody else's by now, who makes its folder anew.
-      if (ended.end) context.runtime.remove(record.id);
-      if (has_ended) run_hooks(context, {ended});
-      if (ended.end) return true;
-      context.registry.tell_trouble(record.unit, error.reason());
-      return false;
-    }
+    if (error.code() != ErrorCode::conflict || !inspect_unit(context, record))
+      return give_up_start(context, record, error);
   }
   stop_if_asked_to(context, record);
   if (!record.request.persist) context.registry.forget_launch(record.id);
-  return true;
+  return Attempt::begun;
 }
 
 void advance_flows(Context& context) {
@@ -157,16 +165,23 @@ void start_what_may(Context& context, std::vector<Record>& started) {
   context.engine.connect();
   settle_what_went_down(context, live);
   const Owners owners = owners_of(live);
+  std::unordered_set<std::string> passed_over;  // those behind them may start all the same
   for (;;) {
     Claimed claimed;
     std::vector<Record> ended;
-    const auto record = context.registry.claim_next(
-        limits, [&](Record& next) { return hold(context, next, claimed, owners); }, ended);
+    const auto hold_next = [&](Record& next) {
+      return passed_over.contains(next.id) ? Hold::busy : hold(context, next, claimed, owners);
+    };
+    const auto record = context.registry.claim_next(limits, hold_next, ended);
     run_hooks(context, ended);
     // What has ended without a start may have been a step that others need.
     if (!ended.empty()) advance_flows(context);
-    if (!record || (claimed.launch && !start_stored(context, *record))) return;
-    if (claimed.launch) started.push_back(*record);
+    if (!record) return;
+    if (!claimed.launch) continue;
+    const Attempt attempt = start_stored(context, *record);
+    if (attempt == Attempt::unknown) return;
+    if (attempt == Attempt::later) passed_over.insert(record->id);
+    if (attempt == Attempt::begun) started.push_back(*record);
   }
 }
 
@@ -249,14 +264,13 @@ void wait_for_turn(Context& context, const PreparedLaunch& prepared, microsecond
   RegistryWatch watch(context.registry.root());
   refresh_holders(context, record.request.pool.name);
   start_waiting(context);
-  const auto began = Clock::now();
+  const WaitClock clock(timeout, tick);
   bool refreshed = false;
   for (;;) {
     const auto stored = context.registry.find_live(record.request.name, record.id);
     if (!stored) throw cancelled_meanwhile(context, record);
     if (stored->queued == Queued::no) return;
-    const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
-    if (waited >= timeout) {
+    if (clock.is_over()) {
       // Once more, for those that ended without a recorder.
       if (!std::exchange(refreshed, true)) {
         refresh_holders(context, record.request.pool.name);
@@ -265,9 +279,7 @@ void wait_for_turn(Context& context, const PreparedLaunch& prepared, microsecond
       }
       continue;
     }
-    microseconds left = timeout - waited;
-    if (tick) left = std::min(left, microseconds(std::chrono::seconds(1)));
-    if (!watch.next_change(left) && tick) tick(waited, 1);
+    if (!watch.next_change(clock.nap())) clock.tick(1);
   }
 }
 

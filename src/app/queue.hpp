@@ -4,7 +4,7 @@
 
 #include "app/context.hpp"
 #include "app/launch.hpp"
-#include "app/wait.hpp"
+#include "app/wait_clock.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {

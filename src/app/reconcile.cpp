@@ -213,13 +213,21 @@ ReconcileReport reconcile(Context& context) {
     recorded.insert(record.id);
     if (alive.contains(record.id)) continue;
     // What follows comes when all of them are where they belong: who goes on may be before who just waits.
-    if (auto ended = settle_record(context, record)) report.ended.push_back(std::move(*ended));
+    try {
+      if (auto ended = settle_record(context, record)) report.ended.push_back(std::move(*ended));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::unreachable) throw;
+      // One that cannot be settled, perhaps because of what its user put into its folder, holds up no other.
+      context.registry.tell_trouble(record.unit, error.what());
+    }
   }
   report.restored = restore_lost_records(context, units);
   for (const std::string& id : context.runtime.ids()) {
     if (alive.contains(id) || recorded.contains(id) || !context.runtime.is_abandoned(id)) continue;
     if (remove_folder(context, id)) report.removed.push_back(id);
   }
+  context.runtime.remove_strays();
+  context.registry.remove_strays();
   for (std::string& id : context.registry.forget_abandoned_launches()) report.removed.push_back(std::move(id));
   run_left_hooks(context);
   report.started = start_waiting(context);

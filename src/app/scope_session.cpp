@@ -190,9 +190,7 @@ void end_unit(Context& context, const Record& record) {
 }
 
 Record as_recorded(Context& context, const Record& record) {
-  for (Record& stored : context.registry.by_name(record.request.name))
-    if (stored.id == record.id) return std::move(stored);
-  return record;
+  return context.registry.find(record.request.name, record.id).value_or(record);
 }
 
 Session finish(Context& context, const Record& record, End end) {

@@ -36,7 +36,7 @@ std::vector<std::uint16_t> without_repeats(const std::vector<std::uint16_t>& por
 // Who wrote a file may have any name: in a record it is one that can be shown.
 std::string as_label(const std::string& text) {
   std::string label = shorten(to_printable(text), max_text);
-  while (label.size() > max_text) label = shorten(label, count_columns(label) - 1);
+  while (label.size() > max_text) label = shorten(label, count_characters(label) - 1);
   return label;
 }
 
@@ -281,17 +281,16 @@ class Batch {
   }
 
   void wait() {
-    const auto began = std::chrono::steady_clock::now();
+    const WaitClock clock({}, options_.tick);
     for (std::vector<std::string> units = awaited(); !units.empty(); units = awaited()) {
       // Watched first, then looked at: nothing between the two is missed.
       const auto watch = context_.engine.watch(units);
       for (const std::string& unit : units) look(unit);
       while (awaited().size() == units.size()) {
-        if (const auto changed = watch->next_change(std::chrono::seconds(1))) {
+        if (const auto changed = watch->next_change(clock.nap())) {
           look(*changed);
-        } else if (options_.tick) {
-          const auto waited = std::chrono::steady_clock::now() - began;
-          options_.tick(std::chrono::duration_cast<microseconds>(waited), units.size());
+        } else {
+          clock.tick(units.size());
         }
       }
       begin_what_can();

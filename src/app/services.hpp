@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "app/context.hpp"
-#include "app/wait.hpp"
+#include "app/wait_clock.hpp"
 #include "domain/service_file.hpp"
 
 namespace agentctl {

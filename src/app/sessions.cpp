@@ -37,7 +37,8 @@ std::optional<End> try_reconcile(Context& context, const Record& record) {
 void view(Context& context, Session& session, std::optional<Activity> unit, bool recorded, Detail detail) {
   Record& record = session.record;
   SessionEvidence evidence{.unit = unit, .starter_alive = false, .was_started = false, .recorded = recorded};
-  const auto note = unit && detail == Detail::records ? std::nullopt : note_of(context, record);
+  const bool wants_note = !unit || detail == Detail::notes || record.request.ttl;
+  const auto note = wants_note ? note_of(context, record) : std::nullopt;
   if (!unit && !record.end && record.queued != Queued::by_anyone) {
     evidence.starter_alive = context.runtime.starter_alive(record.id);
     evidence.was_started = note && note->started_at;
@@ -47,8 +48,7 @@ void view(Context& context, Session& session, std::optional<Activity> unit, bool
       record.end = std::move(end);
     } else {
       // Somebody else wrote its end, or it lives after all.
-      for (Record& stored : context.registry.by_name(record.request.name))
-        if (stored.id == record.id) record = std::move(stored);
+      if (auto stored = context.registry.find(record.request.name, record.id)) record = std::move(*stored);
       if (const auto details = inspect_unit(context, record)) evidence.unit = details->state.activity;
     }
   }
@@ -154,7 +154,7 @@ bool is_going(Context& context, const UnitState& unit) {
 }
 
 // True when there was an ended one and it is gone.
-bool await_unloaded(Context& context, const std::string& unit) {
+bool await_ended_unit(Context& context, const std::string& unit) {
   constexpr microseconds limit = std::chrono::seconds(5);
   const auto watch = context.engine.watch({unit});
   while (watch->next_change(limit)) {
@@ -174,11 +174,29 @@ std::optional<UnitDetails> inspect_unit(Context& context, const Record& record) 
   return details;
 }
 
+std::vector<Record> await_unloaded(Context& context, std::vector<Record> records, const WaitClock& clock) {
+  std::vector<std::string> units;
+  for (const Record& record : records) units.push_back(record.unit);
+  const auto watch = context.engine.watch(units);
+  while (!records.empty()) {
+    const bool is_over = clock.is_over();
+    if (const auto changed = watch->next_change(clock.nap())) {
+      std::erase_if(records,
+                    [&](const Record& record) { return record.unit == *changed && !inspect_unit(context, record); });
+    } else if (is_over) {
+      break;
+    } else {
+      clock.tick(records.size());
+    }
+  }
+  return records;
+}
+
 void once_unloaded(Context& context, const std::string& unit, const std::function<void()>& start) {
   try {
     start();
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::conflict || !await_unloaded(context, unit)) throw;
+    if (error.code() != ErrorCode::conflict || !await_ended_unit(context, unit)) throw;
     start();
   }
 }
@@ -208,10 +226,8 @@ Session observe(Context& context, const Record& record) {
 }
 
 Session find_by_record(Context& context, const Record& record) {
-  for (const Record& stored : context.registry.by_name(record.request.name))
-    if (stored.id == record.id) return observe(context, stored);
-  // The registry has lost it: the unit alone says whether it lives.
-  return observe(context, record);
+  // When the registry has lost it, the unit alone says whether it lives.
+  return observe(context, context.registry.find(record.request.name, record.id).value_or(record));
 }
 
 std::vector<Session> list_sessions(Context& context, const SessionFilter& filter, Detail detail) {
@@ -254,9 +270,7 @@ std::vector<Session> list_sessions(Context& context, const SessionFilter& filter
     const UnitState& unit = entry.second;
     const auto name = name_from_unit(unit.unit);
     if (!name || context.registry.has_ended(*name, id)) continue;
-    std::vector<Record> stored = context.registry.by_name(*name);
-    const auto late = std::find_if(stored.begin(), stored.end(), [&](const Record& record) { return record.id == id; });
-    if (late != stored.end()) {
+    if (auto late = context.registry.find(*name, id)) {
       add(std::move(*late), unit.activity, true);
     } else {
       add(rebuild_record(context, unit), unit.activity, false);
@@ -314,8 +328,8 @@ Session await_end(Context& context, const Record& record) {
   const auto watch = context.engine.watch({record.unit});
   for (;;) {
     watch->next_change(std::nullopt);
-    for (const Record& stored : context.registry.by_name(record.request.name))
-      if (stored.id == record.id && stored.end) return make_session(stored, {}, std::nullopt);
+    if (const auto ended = context.registry.find_ended(record.request.name, record.id))
+      return make_session(*ended, {}, std::nullopt);
     if (inspect_unit(context, record)) continue;
     // No unit and still no end: its recorder could not write one.
     Session session = view(context, Record(record), std::nullopt, true);

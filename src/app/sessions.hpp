@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/context.hpp"
+#include "app/wait_clock.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {
@@ -20,7 +21,7 @@ struct SessionFilter {
 
 /// What is read of each session in a list, beside its record.
 enum class Detail {
-  records,  ///< nothing: pid, invocation and exact start of live sessions are missing
+  records,  ///< nothing, but where a time limit counts from: else pid, invocation and exact start of what lives miss
   notes,    ///< its host's note
 };
 
@@ -56,6 +57,11 @@ void require_live(const Session& session, const std::string& context);
 
 /// The control group of a live session.
 std::string control_group_of(Context& context, const Session& session);
+
+/// Waits until the units of sessions that have ended, or are about to, are gone: a record's end is no sign of that, for
+/// its recorder still starts what follows, and reads what may be removed. Returns those that are left when the time is
+/// over.
+std::vector<Record> await_unloaded(Context& context, std::vector<Record> records, const WaitClock& clock);
 
 /// Calls `start`. Refused because the unit of an ended session of that name is still loaded (something refers to it a
 /// moment longer, or its recorder is still at work), it waits until that one is gone, a few seconds at most, and calls

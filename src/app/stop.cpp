@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <set>
 
 #include "app/housekeeping.hpp"
 #include "app/launch.hpp"
@@ -16,10 +17,11 @@
 namespace agentctl {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // What the manager and the recorder may take beyond the grace period before something is wrong.
 constexpr microseconds margin{10'000'000};
+
+// Stands for no limit: what is added to it does not overflow.
+constexpr microseconds century = std::chrono::hours(876'000);
 
 // A registry that cannot be written to is no reason to let a session live.
 void announce(Context& context, const Session& session, const StopRequest& request) {
@@ -39,36 +41,48 @@ void explain_end(Session& session, const StopRequest& request) {
   session.reason = "stopped by " + request.by.user + ", and could not be recorded";
 }
 
-// Longer than the unit's own: the host asks systemd for more time when the SIGTERM comes. Shorter: we kill.
-void lengthen_grace(Context& context, const Session& session, const StopOptions& options) {
-  if (!options.timeout || *options.timeout <= session.record.request.stop_timeout) return;
-  if (auto client = ControlClient::connect(context.runtime.folder(session.record.id)))
-    client->set_stop_timeout(*options.timeout);
+Error cannot(const std::string& what, const Session& session, ErrorCode code, std::string reason, std::string hint) {
+  return Error({.code = code,
+                .context = "cannot " + what + " session",
+                .object = session.record.request.name,
+                .reason = std::move(reason),
+                .hint = std::move(hint)});
 }
 
-// Waits until none of their units is left; false at the deadline. A record's end is no sign of that: its recorder still
-// starts what follows, and reads what is to be removed.
-bool await_gone(Context& context, const std::vector<Session>& live, microseconds timeout, const Tick& tick) {
-  std::vector<Session> left = live;
-  std::vector<std::string> units;
-  for (const Session& session : live) units.push_back(session.record.unit);
-  const auto watch = context.engine.watch(units);
-  const auto began = Clock::now();
-  while (!left.empty()) {
-    const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
-    microseconds next = std::max(microseconds(0), timeout - waited);
-    if (tick) next = std::min(next, microseconds(std::chrono::seconds(1)));
-    if (const auto changed = watch->next_change(next)) {
-      std::erase_if(left, [&](const Session& session) {
-        return session.record.unit == *changed && !inspect_unit(context, session.record);
-      });
-    } else if (waited >= timeout) {
-      return false;
-    } else if (tick) {
-      tick(waited, left.size());
+// Longer than the unit's own: the host asks systemd for more time when the SIGTERM comes. Shorter: we kill.
+bool is_longer_than_its_own(const StopOptions& options, const Session& session) {
+  return options.timeout && *options.timeout > session.record.request.stop_timeout;
+}
+
+void set_grace(Context& context, const Session& session, microseconds timeout) {
+  if (auto client = ControlClient::connect(context.runtime.folder(session.record.id)))
+    client->set_stop_timeout(std::min(timeout, century));
+}
+
+// All of them or none: what one session's host cannot be told is refused, and the others forget it again.
+void lengthen_graces(Context& context, const std::vector<Session>& sessions, const StopOptions& options) {
+  for (const Session& session : sessions)
+    if (session.record.request.kind == SessionKind::scope && is_longer_than_its_own(options, session))
+      throw cannot("stop", session, ErrorCode::failed,
+                   "a --scope session has the stop timeout that it was started with (" +
+                       format_time_span(session.record.request.stop_timeout) + ")",
+                   "agentctl stop " + session.record.request.name);
+  for (auto session = sessions.begin(); session != sessions.end(); ++session) {
+    if (!is_longer_than_its_own(options, *session)) continue;
+    try {
+      set_grace(context, *session, *options.timeout);
+    } catch (const Error& error) {
+      for (auto told = sessions.begin(); told != session; ++told)
+        if (is_longer_than_its_own(options, *told)) set_grace(context, *told, microseconds(0));
+      throw cannot("stop", *session, error.code(), error.reason(), "agentctl stop " + session->record.request.name);
     }
   }
-  return true;
+}
+
+bool await_gone(Context& context, const std::vector<Session>& live, microseconds timeout, const Tick& tick) {
+  std::vector<Record> records;
+  for (const Session& session : live) records.push_back(session.record);
+  return await_unloaded(context, std::move(records), WaitClock(timeout, tick)).empty();
 }
 
 enum class Kill { host, everything };
@@ -97,14 +111,6 @@ std::vector<Session> await_stops(Context& context, const std::vector<Session>& l
   const microseconds longest = std::max(grace, options.timeout.value_or(grace));
   await_gone(context, live, longest < forever - margin ? longest + margin : forever, options.tick);
   return wait_for_sessions(context, live, WaitFor::exit, margin, options.tick);
-}
-
-Error cannot(const std::string& what, const Session& session, ErrorCode code, std::string reason, std::string hint) {
-  return Error({.code = code,
-                .context = "cannot " + what + " session",
-                .object = session.record.request.name,
-                .reason = std::move(reason),
-                .hint = std::move(hint)});
 }
 
 Session restart_live(Context& context, const Session& session) {
@@ -156,12 +162,19 @@ Session start_again(Context& context, const Session& session, const std::vector<
   return start_session(context, prepare_launch(context, std::move(options)));
 }
 
+std::vector<Session> with_hosts(std::vector<Session> sessions) {
+  std::erase_if(sessions,
+                [](const Session& session) { return session.state == State::queued || is_terminal(session.state); });
+  return sessions;
+}
+
 std::vector<StopOutcome> end_sessions(Context& context, const std::vector<Session>& sessions,
                                       const StopOptions& options) {
   const StopRequest request{.by = context.asker, .reason = options.reason, .at = now(), .timeout = options.timeout};
   std::vector<StopOutcome> outcomes;
   std::vector<Session> live;
   std::vector<std::string> units;
+  lengthen_graces(context, with_hosts(sessions), options);
   // First what waits: none of it must start in the place of what is stopped.
   const std::vector<Record> cancelled = cancel_queued(context, sessions, request);
   for (const Session& given : sessions) {
@@ -177,8 +190,8 @@ std::vector<StopOutcome> end_sessions(Context& context, const std::vector<Sessio
     outcome.had_ended = is_terminal(session.state);
     if (outcome.had_ended) continue;
     outcome.processes = context.engine.processes(control_group_of(context, session)).size();
+    if (given.state == State::queued) lengthen_graces(context, {session}, options);
     announce(context, session, request);
-    lengthen_grace(context, session, options);
     live.push_back(session);
     units.push_back(session.record.unit);
   }
@@ -202,10 +215,12 @@ std::vector<StopOutcome> stop_sessions(Context& context, const std::vector<Sessi
                                        const StopOptions& options) {
   if (options.remove) require_unneeded(context, sessions);
   std::vector<StopOutcome> outcomes = end_sessions(context, sessions, options);
-  // The units are gone, and so have the recorders read and written all that they have to.
-  if (options.remove)
-    for (StopOutcome& outcome : outcomes)
-      outcome.removed = outcome.left == 0 && context.registry.remove_ended(outcome.session.record);
+  if (!options.remove) return outcomes;
+  std::vector<Record> records;
+  for (const StopOutcome& outcome : outcomes)
+    if (outcome.left == 0) records.push_back(outcome.session.record);
+  const std::set<std::string> forgotten = forget_ended(context, records);
+  for (StopOutcome& outcome : outcomes) outcome.removed = forgotten.contains(outcome.session.record.id);
   return outcomes;
 }
 
@@ -230,8 +245,7 @@ TimePoint extend_session(Context& context, const Session& session, microseconds 
                  record.request.kind == SessionKind::scope ? "the time limit of a --scope session is fixed"
                                                            : "its session host does not answer",
                  "agentctl status " + record.request.name);
-  // A limit a hundred years away stands for none: systemd knows no way to take one back.
-  constexpr microseconds century = std::chrono::hours(876'000);
+  // systemd knows no way to take a limit back.
   const TimePoint ends = by >= century ? now() + century : *session.expires_at + by;
   // First what a reload of the manager would read, then the manager itself: in between, the old limit holds.
   context.engine.persist_time_limit(record.unit,

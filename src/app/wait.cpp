@@ -44,29 +44,27 @@ bool may_have_no_unit(const Session& session) {
   return session.state == State::queued || (session.state == State::starting && session.invocation_id.empty());
 }
 
-/// What tells of a change: systemd of units, and the registry too where sessions have none yet.
+/// What tells of a change: systemd of units, and files, if they are given, of what no unit shows.
 class Changes {
  public:
-  Changes(Context& context, const std::vector<std::string>& units, bool with_records)
-      : units_(context.engine.watch(units)) {
-    if (with_records) records_.emplace(context.registry.root());
-  }
+  Changes(Context& context, const std::vector<std::string>& units, std::optional<RegistryWatch> files)
+      : units_(context.engine.watch(units)), files_(std::move(files)) {}
 
   struct Change {
-    std::string unit{};  ///< empty: something has changed in the registry
+    std::string unit{};  ///< empty: something has changed in the files
     bool is_of(const Session& session) const { return unit.empty() || session.record.unit == unit; }
   };
 
   /// Nothing at the deadline.
   std::optional<Change> next(std::optional<microseconds> timeout) {
-    if (!records_) return of_unit(timeout);
+    if (!files_) return of_unit(timeout);
     const auto deadline = Clock::now() + std::min(timeout.value_or(forever), longest);
     for (;;) {
       if (auto change = of_unit(microseconds(0))) return change;
-      if (records_->next_change(microseconds(0))) return Change{};
+      if (files_->next_change(microseconds(0))) return Change{};
       if (Clock::now() >= deadline) return std::nullopt;
       PollLoop loop;
-      for (const int fd : {units_->fd(), records_->fd()}) loop.watch(fd, POLLIN, [](short) {});
+      for (const int fd : {units_->fd(), files_->fd()}) loop.watch(fd, POLLIN, [](short) {});
       loop.run_once(deadline);
     }
   }
@@ -80,11 +78,11 @@ class Changes {
   }
 
   std::unique_ptr<UnitWatch> units_;
-  std::optional<RegistryWatch> records_;
+  std::optional<RegistryWatch> files_;
 };
 
 std::vector<Session> wait_for_units(Context& context, const std::vector<Session>& sessions, WaitFor what,
-                                    std::optional<microseconds> timeout, const Tick& tick) {
+                                    const WaitClock& clock) {
   std::vector<Session> current = sessions;
   const auto awaited = [&](const Session& session) { return is_awaited(session, what); };
   std::vector<std::string> units;
@@ -92,45 +90,40 @@ std::vector<Session> wait_for_units(Context& context, const std::vector<Session>
     if (awaited(session)) units.push_back(session.record.unit);
   if (units.empty()) return current;
 
-  Changes changes(context, units, std::any_of(current.begin(), current.end(), may_have_no_unit));
-  const auto began = Clock::now();
-  const microseconds limit = timeout.value_or(forever);
-  const auto elapsed = [&] { return std::chrono::duration_cast<microseconds>(Clock::now() - began); };
+  std::optional<RegistryWatch> records;
+  if (std::any_of(current.begin(), current.end(), may_have_no_unit)) records.emplace(context.registry.root());
+  Changes changes(context, units, std::move(records));
   // Each unit is looked at once, however short the time; then also a stream of changes ends with it.
   std::size_t looks = 0;
   while (std::any_of(current.begin(), current.end(), awaited)) {
-    const microseconds waited = elapsed();
-    const bool due = limit != forever && waited >= limit;
-    if (due && looks >= units.size()) give_up(current, what, limit);
-    std::optional<microseconds> left;
-    if (limit != forever) left = std::max(microseconds(0), limit - waited);
-    if (tick) left = std::min(left.value_or(forever), microseconds(std::chrono::seconds(1)));
-    if (const auto change = changes.next(left)) {
+    const bool is_over = clock.is_over();
+    if (is_over && looks >= units.size()) give_up(current, what, clock.limit());
+    if (const auto change = changes.next(clock.nap())) {
       if (!change->unit.empty()) ++looks;
       for (Session& session : current)
         if (change->is_of(session) && awaited(session)) session = find_by_record(context, session.record);
-    } else if (due) {
-      give_up(current, what, limit);
-    } else if (tick) {
-      tick(elapsed(), static_cast<std::size_t>(std::count_if(current.begin(), current.end(), awaited)));
+    } else if (is_over) {
+      give_up(current, what, clock.limit());
+    } else {
+      clock.tick(static_cast<std::size_t>(std::count_if(current.begin(), current.end(), awaited)));
     }
   }
   return current;
 }
 
-// What was healthy once and is not now: its unit is active all the time.
-void wait_for_health(Context& context, std::vector<Session>& sessions, microseconds limit, const Tick& tick) {
-  const auto began = Clock::now();
+// What was healthy once and is not now: its unit is active all the time. A check that says the same as before only
+// touches its note, which is no change.
+void wait_for_health(Context& context, std::vector<Session>& sessions, const WaitClock& clock) {
+  constexpr microseconds longest_blindness = std::chrono::seconds(1);
   for (Session& session : sessions) {
-    while (is_awaited(session, WaitFor::healthy)) {
-      auto watch = RegistryWatch::of_folder(context.runtime.folder(session.record.id));
+    if (!is_awaited(session, WaitFor::healthy)) continue;
+    Changes changes(context, {session.record.unit},
+                    RegistryWatch::of_folder(context.runtime.folder(session.record.id)));
+    for (;;) {
       session = find_by_record(context, session.record);
       if (!is_awaited(session, WaitFor::healthy)) break;
-      const auto waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
-      if (waited >= limit) give_up(sessions, WaitFor::healthy, limit);
-      const microseconds left = limit == forever ? forever : limit - waited;
-      if (!watch.next_change(std::min<microseconds>(left, std::chrono::seconds(1))) && tick) tick(waited, 1);
-      session = find_by_record(context, session.record);
+      if (clock.is_over()) give_up(sessions, WaitFor::healthy, clock.limit());
+      if (!changes.next(std::min(clock.nap().value_or(longest_blindness), longest_blindness))) clock.tick(1);
     }
   }
 }
@@ -139,11 +132,10 @@ void wait_for_health(Context& context, std::vector<Session>& sessions, microseco
 
 std::vector<Session> wait_for_sessions(Context& context, const std::vector<Session>& sessions, WaitFor what,
                                        std::optional<microseconds> timeout, const Tick& tick) {
-  if (what != WaitFor::healthy) return wait_for_units(context, sessions, what, timeout, tick);
-  const auto began = Clock::now();
-  std::vector<Session> ready = wait_for_units(context, sessions, WaitFor::ready, timeout, tick);
-  const microseconds waited = std::chrono::duration_cast<microseconds>(Clock::now() - began);
-  wait_for_health(context, ready, timeout ? std::max(microseconds(0), *timeout - waited) : forever, tick);
+  const WaitClock clock(timeout, tick);
+  if (what != WaitFor::healthy) return wait_for_units(context, sessions, what, clock);
+  std::vector<Session> ready = wait_for_units(context, sessions, WaitFor::ready, clock);
+  wait_for_health(context, ready, clock);
   return ready;
 }
 

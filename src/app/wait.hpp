@@ -1,18 +1,15 @@
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <vector>
 
 #include "app/context.hpp"
+#include "app/wait_clock.hpp"
 #include "domain/session_view.hpp"
 
 namespace agentctl {
 
 enum class WaitFor { exit, ready, healthy, turn };  ///< turn: it is queued no more
-
-/// Called about once a second while waiting, with the time waited so far and how many are still waited for.
-using Tick = std::function<void(microseconds waited, std::size_t left)>;
 
 /// Waits until all sessions have ended (or are ready, or healthy), woken by systemd's signals and the probes' notes.
 /// Throws Error{timed_out} that names those that have not. Returns them as they are then, in the order given.

@@ -165,18 +165,18 @@ std::string quote_for_shell(const std::vector<std::string>& words) {
   return line;
 }
 
-std::size_t count_columns(std::string_view text) {
+std::size_t count_characters(std::string_view text) {
   std::size_t count = 0;
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
   return count;
 }
 
-std::string shorten(std::string_view text, std::size_t columns) {
-  if (count_columns(text) <= columns) return std::string(text);
-  if (columns == 0) return {};
+std::string shorten(std::string_view text, std::size_t characters) {
+  if (count_characters(text) <= characters) return std::string(text);
+  if (characters == 0) return {};
   std::size_t kept = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 && kept++ == columns - 1)
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80 && kept++ == characters - 1)
       return std::string(text.substr(0, i)) + "…";
   }
   return std::string(text);

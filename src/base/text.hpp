@@ -28,11 +28,12 @@ bool is_valid_utf8(std::string_view bytes);
 /// escapes (bash, POSIX 2024), so that it can be shown on a terminal.
 std::string quote_for_shell(const std::vector<std::string>& words);
 
-/// At most `columns` characters (code points) of valid UTF-8; when cut, the last one is "…".
-std::string shorten(std::string_view text, std::size_t columns);
+/// At most so many characters (code points) of valid UTF-8; when cut, the last one is "…". For a limit; what a terminal
+/// shows is measured in columns (cli/columns.hpp).
+std::string shorten(std::string_view text, std::size_t characters);
 
 /// How many characters (code points) the text has.
-std::size_t count_columns(std::string_view text);
+std::size_t count_characters(std::string_view text);
 
 /// Valid UTF-8 without control characters, so that nothing an agent wrote can steer a terminal: C0, DEL and C1
 /// become "\x1b"-like escapes.

@@ -9,12 +9,13 @@ namespace agentctl {
 namespace {
 
 Error not_queued(const Session& session) {
-  return Error(
-      {.code = ErrorCode::conflict,
-       .context = "cannot cancel session",
-       .object = session.record.request.name,
-       .reason = std::string("it is ") + (is_terminal(session.state) ? "over, " : "") + to_string(session.state),
-       .hint = (is_terminal(session.state) ? "agentctl why " : "agentctl stop ") + session.record.request.name});
+  const bool has_ended = is_terminal(session.state);
+  const std::string state = to_string(session.state);
+  return Error({.code = ErrorCode::conflict,
+                .context = "cannot cancel session",
+                .object = session.record.request.name,
+                .reason = has_ended ? "it has ended (" + state + ")" : "it is " + state,
+                .hint = (has_ended ? "agentctl why " : "agentctl stop ") + session.record.request.name});
 }
 
 }  // namespace

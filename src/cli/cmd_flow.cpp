@@ -82,7 +82,9 @@ int flow_run(Invocation& invocation) {
   line.parse();
   const FlowRequest request = read_flow(file);
   if (check) {
-    print(request.name + ": " + std::to_string(request.steps.size()) + " steps, nothing wrong\n");
+    const std::string steps = std::to_string(request.steps.size());
+    print(invocation.globals().json ? "{\"ok\":true,\"name\":\"" + request.name + "\",\"steps\":" + steps + "}\n"
+                                    : request.name + ": " + steps + " steps, nothing wrong\n");
     return 0;
   }
   Context& context = invocation.context();

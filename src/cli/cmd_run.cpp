@@ -74,7 +74,7 @@ void add_options(CommandLine& line, RunOptions& options, bool& detach, std::opti
   line.add_span("--restart-max-delay", options.restart_max_delay, "at most (default: 2min)");
   line.add_span("--restart-early", options.restart_early, "a longer run resets the delay (default: 10s)");
   line.add_option("--restart-limit", options.restart_limit, "N", "so many early ends in a row park it (default: 5)");
-  line.add_option("--no-restart-on", options.no_restart_on, "CODE", "an exit code that parks it at once (default: 78)");
+  line.add_option("--no-restart-on", options.no_restart_on, "CODE", "an exit code that parks it at once, besides 78");
   line.add_option("--ready", options.ready, "CHECK",
                   "ready when http://…, tcp:PORT, unix:PATH, cmd:CMD, log:RE or notify is");
   line.add_span("--ready-timeout", options.ready_timeout, "it has failed when it is not ready by then (default: 1min)");
@@ -195,6 +195,9 @@ RunOptions parse(Invocation& invocation) {
   line.parse(true);
   if (detach + options.wait + options.follow + options.scope > 1)
     throw usage_error("run", "--detach, --wait, --follow and --scope exclude each other");
+  if (options.follow && invocation.globals().json)
+    throw usage_error("run",
+                      "--follow shows what the command prints, which is no JSON; --wait --json says how it ended");
   SessionRequest& request = options.launch.request;
   request.command = line.rest();
   if (options.name && !request.command.empty()) check_name(*options.name);
@@ -328,23 +331,14 @@ int run(Invocation& invocation, const RunOptions& options) {
   return 0;
 }
 
-bool is_told_by_its_own_status(ErrorCode code) {
-  return code == ErrorCode::usage || code == ErrorCode::command_not_found || code == ErrorCode::command_not_executable;
-}
-
 }  // namespace
 
 int cmd_run(Invocation& invocation) {
   const RunOptions options = parse(invocation);
-  // In the foreground forms every other status is the session's own, so agentctl's failures are 125.
   const bool foreground = (options.wait || options.follow || options.scope) && !options.dry_run;
-  try {
-    return run(invocation, options);
-  } catch (const Error& error) {
-    if (!foreground || is_told_by_its_own_status(error.code())) throw;
-    print_error(error, invocation.take_warnings(), invocation.globals().json);
-    return 125;
-  }
+  if (!foreground) return run(invocation, options);
+  return with_status_of_session(invocation, {ErrorCode::command_not_found, ErrorCode::command_not_executable},
+                                [&] { return run(invocation, options); });
 }
 
 }  // namespace agentctl

@@ -3,6 +3,7 @@
 #include "app/sessions.hpp"
 #include "base/system.hpp"
 #include "base/text.hpp"
+#include "cli/columns.hpp"
 #include "cli/command_line.hpp"
 #include "cli/print.hpp"
 #include "cli/selection.hpp"
@@ -31,7 +32,7 @@ std::string processes(Context& context, const Session& session) {
   std::string text = field("processes", std::to_string(pids.size()));
   for (std::size_t i = 0; i < pids.size() && i < shown_processes; ++i)
     text += field_continued(std::to_string(pids[i]) + " " +
-                            shorten(to_printable(command_line_of(pids[i])), terminal_width().value_or(120) - 24));
+                            fit_columns(to_printable(command_line_of(pids[i])), terminal_width().value_or(120) - 24));
   if (pids.size() > shown_processes)
     text += field_continued("and " + std::to_string(pids.size() - shown_processes) + " more");
   return text;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -109,6 +110,19 @@ std::vector<std::string> Invocation::take_warnings() {
   for (; taken_warnings_ < troubles.size(); ++taken_warnings_)
     warnings.push_back("cannot use '" + troubles[taken_warnings_].path + "': " + troubles[taken_warnings_].reason);
   return warnings;
+}
+
+int with_status_of_session(Invocation& invocation, std::initializer_list<ErrorCode> others,
+                           const std::function<int()>& action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    const bool has_its_own =
+        error.code() == ErrorCode::usage || std::find(others.begin(), others.end(), error.code()) != others.end();
+    if (has_its_own) throw;
+    print_error(error, invocation.take_warnings(), invocation.globals().json);
+    return 125;
+  }
 }
 
 std::string libexec_dir() { return AGENTCTL_LIBEXEC_DIR; }

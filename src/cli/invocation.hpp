@@ -1,11 +1,14 @@
 #pragma once
 
+#include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "app/context.hpp"
+#include "base/error.hpp"
 
 namespace agentctl {
 
@@ -43,6 +46,11 @@ class Invocation {
   std::unique_ptr<Parts> parts_;
   std::size_t taken_warnings_ = 0;
 };
+
+/// For what ends with a session's own status: agentctl's failures are 125 there, but for usage errors and what `others`
+/// names.
+int with_status_of_session(Invocation& invocation, std::initializer_list<ErrorCode> others,
+                           const std::function<int()>& action);
 
 /// Where the session host and the recorder are: fixed when agentctl was built.
 std::string libexec_dir();

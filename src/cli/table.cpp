@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/text.hpp"
+#include "cli/columns.hpp"
 
 namespace agentctl {
 namespace {
@@ -74,7 +74,7 @@ void append_row(std::string& text, const Layout& layout, const std::vector<Colum
     if (!layout.shown[i]) continue;
     if (!first) spaces += gap;
     first = false;
-    const std::string cell = shorten(cells[i].text, layout.widths[i]);
+    const std::string cell = fit_columns(cells[i].text, layout.widths[i]);
     const std::size_t fill = layout.widths[i] - count_columns(cell);
     if (columns[i].right) spaces += fill;
     if (!cell.empty()) {

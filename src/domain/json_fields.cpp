@@ -27,7 +27,7 @@ json::string encode(std::string_view bytes) {
   json::string text;
   while (!bytes.empty()) {
     std::size_t length = std::min<std::size_t>(4, bytes.size());
-    while (length > 0 && (!is_valid_utf8(bytes.substr(0, length)) || count_columns(bytes.substr(0, length)) != 1))
+    while (length > 0 && (!is_valid_utf8(bytes.substr(0, length)) || count_characters(bytes.substr(0, length)) != 1))
       --length;
     if (length > 0) {
       text.append(bytes.substr(0, length));

@@ -36,14 +36,16 @@ RegistryWatch::RegistryWatch() : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLO
                .hint = "sysctl fs.inotify.max_user_instances"});
 }
 
-void RegistryWatch::add(const std::string& path) {
-  if (::inotify_add_watch(inotify_.get(), path.c_str(), IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR) < 0)
-    throw system_error("cannot watch", path, errno);
+bool RegistryWatch::add(const std::string& path) {
+  if (::inotify_add_watch(inotify_.get(), path.c_str(), IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_ONLYDIR) >= 0)
+    return true;
+  if (errno == ENOENT) return false;
+  throw system_error("cannot watch", path, errno);
 }
 
-RegistryWatch RegistryWatch::of_folder(const std::string& path) {
+std::optional<RegistryWatch> RegistryWatch::of_folder(const std::string& path) {
   RegistryWatch watch;
-  watch.add(path);
+  if (!watch.add(path)) return std::nullopt;
   return watch;
 }
 
@@ -51,8 +53,8 @@ RegistryWatch::RegistryWatch(const std::string& root) : RegistryWatch() {
   // Every change ends with a rename into one of these, or with the removal of a file.
   for (const char* folder : {"/live", "/ended", "/flows", "/ended-flows"}) {
     const std::string path = root + folder;
-    make_directories(path);
-    add(path);
+    do make_directories(path);
+    while (!add(path));
   }
 }
 

@@ -15,8 +15,8 @@ class RegistryWatch {
   /// `root` is made when it is missing: what is not there cannot be watched.
   explicit RegistryWatch(const std::string& root);
 
-  /// The same of one folder, which must be there: a session's runtime folder.
-  static RegistryWatch of_folder(const std::string& path);
+  /// The same of one folder, a session's runtime folder. Nothing when it is not there (any more).
+  static std::optional<RegistryWatch> of_folder(const std::string& path);
 
   /// True when something may have changed, false at the deadline.
   bool next_change(std::optional<microseconds> timeout);
@@ -26,7 +26,7 @@ class RegistryWatch {
 
  private:
   RegistryWatch();
-  void add(const std::string& path);
+  bool add(const std::string& path);
 
   Fd inotify_;
 };

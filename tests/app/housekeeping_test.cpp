@@ -17,11 +17,12 @@ class Housekeeping : public AppTest {
     for (const Record& record : registry.ended()) names.push_back(record.request.name);
     return names;
   }
-  void add_ended_ago(const std::string& name, char id, microseconds ago) {
-    const Record record = add_record(name, id);
+  Record add_ended_ago(const std::string& name, char id, microseconds ago) {
+    Record record = add_record(name, id);
     End end = sample_end();
     end.ended_at = now() - ago;
     registry.finish(record, end);
+    return record;
   }
 };
 
@@ -40,6 +41,19 @@ TEST_F(Housekeeping, ForgetsNoneWhenOneOfThemLives) {
   EXPECT_STREQ(error.what(), "cannot remove session 'two': it is running");
   EXPECT_EQ(error.hint(), "agentctl stop two");
   EXPECT_THAT(left(), testing::ElementsAre("one"));
+}
+
+TEST_F(Housekeeping, ForgetsNoneBeforeItsUnitIsGone) {
+  const Record record = add_ended_ago("one", 'b', std::chrono::seconds(1));
+  engine.add_unit(record, Activity::deactivating);
+  bool was_kept = false;
+  engine.meanwhile(record.unit, [&] {
+    was_kept = registry.has_ended("one", record.id);
+    engine.units.erase(record.unit);
+  });
+  EXPECT_EQ(prune(context, microseconds(0)).size(), 1U);
+  EXPECT_TRUE(was_kept) << "its recorder may still read it, and list would show the unit of a session without a record";
+  EXPECT_THAT(left(), IsEmpty());
 }
 
 TEST_F(Housekeeping, PrunesWhatEndedLongAgo) {

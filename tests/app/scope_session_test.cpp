@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "app/sessions.hpp"
+#include "app/wait.hpp"
 #include "app_fixture.hpp"
 #include "base/file.hpp"
 

@@ -228,7 +228,7 @@ TEST_F(ServiceBatch, EvidenceAndReasonAreBounded) {
   std::vector<ServiceSpec> specs;
   for (int i = 0; i < 5; ++i) specs.push_back(spec(std::string(63, 'a') + std::to_string(i)));
   const BatchOutcome batch = apply(specs);
-  EXPECT_EQ(count_columns(batch.reason), 300U);
+  EXPECT_EQ(count_characters(batch.reason), 300U);
   const std::vector<std::string>& tail = batch.services.front().tail;
   ASSERT_EQ(tail.size(), 20U);
   EXPECT_EQ(tail.back(), std::string(99, 'x') + "\u20AC");

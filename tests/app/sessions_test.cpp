@@ -173,6 +173,18 @@ TEST_F(ListSessions, IsShownWhatTheHostNotedOfALiveSession) {
   EXPECT_EQ(list().front().pid, std::nullopt) << "a note that is none costs what it would have said";
 }
 
+TEST_F(ListSessions, CountsATimeLimitFromTheStartHoweverLittleIsRead) {
+  Record record = sample_record("web");  // made long before it is started: it waited, or was restarted
+  record.request.ttl = std::chrono::hours(1);
+  registry.create(record);
+  engine.add_unit(record);
+  HostNote note;
+  note.started_at = record.created_at + std::chrono::minutes(50);
+  put_note(record, note);
+  for (const Detail detail : {Detail::notes, Detail::records})
+    EXPECT_EQ(list_sessions(context, {}, detail).front().expires_at, *note.started_at + std::chrono::hours(1));
+}
+
 TEST_F(ListSessions, ShowsTheTruthWhenItCannotBeWrittenDown) {
   add_session("web", 'c');
   add_record("gone", 'b');

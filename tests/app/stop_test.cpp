@@ -140,6 +140,22 @@ TEST_F(StopSessions, StopsNothingWhenThereIsNothing) {
   EXPECT_THAT(engine.calls, IsEmpty());
 }
 
+TEST_F(StopSessions, RefusesALongerTimeoutForAScopeBeforeAnythingIsStopped) {
+  add_session("web", 'b');
+  Record scope = sample_record("shell", sample_id('c'));
+  scope.request.kind = SessionKind::scope;
+  scope.unit = "agentctl-shell.scope";
+  registry.create(scope);
+  engine.add_unit(scope);
+  const StopOptions longer{.reason = {}, .timeout = std::chrono::minutes(1)};
+  const Error error = thrown_by([&] { stop({"web", "shell"}, longer); });
+  EXPECT_STREQ(error.what(),
+               "cannot stop session 'shell': a --scope session has the stop timeout that it was started with (5s)");
+  EXPECT_EQ(error.hint(), "agentctl stop shell");
+  EXPECT_EQ(engine.count("stop "), 0U);
+  EXPECT_FALSE(stored(scope).stop);
+}
+
 TEST_F(StopSessions, TellsHowItReallyEndedWhenThatCameFirst) {
   add_session("web");
   engine.on_stop = [this](const std::string& unit) { unit_ends(unit, State::failed); };

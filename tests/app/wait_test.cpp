@@ -16,6 +16,14 @@ class WaitForSessions : public AppTest {
                             std::optional<microseconds> timeout = std::nullopt, const Tick& tick = {}) {
     return wait_for_sessions(context, find_sessions(context, names), what, timeout, tick);
   }
+  /// One that runs and is not healthy.
+  Record add_checked(const std::string& name, char id) {
+    Record record = sample_record(name, sample_id(id));
+    record.request.health = HealthCheck{};
+    registry.create(record);
+    engine.add_unit(record);
+    return record;
+  }
 };
 
 TEST_F(WaitForSessions, ReturnsAtOnceWhenAllHaveEnded) {
@@ -117,6 +125,18 @@ TEST_F(WaitForSessions, GivesUpAtTheDeadlineAndNamesThoseThatAreLeft) {
   EXPECT_EQ(error.code(), ErrorCode::timed_out);
   EXPECT_STREQ(error.what(), "still waiting for 'one, three': not ended after 1us");
   EXPECT_EQ(error.hint(), "agentctl status one");
+}
+
+TEST_F(WaitForSessions, SaysForHowLongItWasToWaitForHealth) {
+  add_checked("web", 'b');
+  const Error error = thrown_by([&] { wait({"web"}, WaitFor::healthy, microseconds(1)); });
+  EXPECT_EQ(error.reason(), "not healthy after 1us");
+}
+
+TEST_F(WaitForSessions, SeesTheEndOfOneThatIsNotHealthyAndHasNoFolderAnyMore) {
+  const Record record = add_checked("web", 'b');
+  engine.meanwhile(record.unit, [&] { end_session(record, sample_end(State::failed)); });
+  EXPECT_EQ(wait({"web"}, WaitFor::healthy)[0].state, State::failed);
 }
 
 TEST_F(WaitForSessions, GivesUpAtOnceWithoutAnyTime) {

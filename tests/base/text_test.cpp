@@ -87,19 +87,19 @@ TEST(Shorten, CountsCharactersAndEndsInAnEllipsis) {
   EXPECT_EQ(shorten("", 0), "");
 }
 
-TEST(Shorten, NeverIsWiderThanAsked) {
+TEST(Shorten, NeverIsLongerThanAsked) {
   const std::string text = "a€b😀c é";
-  for (std::size_t columns = 0; columns < 10; ++columns) {
-    const std::string cut = shorten(text, columns);
-    EXPECT_LE(count_columns(cut), columns);
-    EXPECT_TRUE(is_valid_utf8(cut)) << columns;
+  for (std::size_t limit = 0; limit < 10; ++limit) {
+    const std::string cut = shorten(text, limit);
+    EXPECT_LE(count_characters(cut), limit);
+    EXPECT_TRUE(is_valid_utf8(cut)) << limit;
   }
 }
 
-TEST(Columns, AreCharacters) {
-  EXPECT_EQ(count_columns(""), 0U);
-  EXPECT_EQ(count_columns("abc"), 3U);
-  EXPECT_EQ(count_columns("a€😀"), 3U);
+TEST(Characters, AreCodePoints) {
+  EXPECT_EQ(count_characters(""), 0U);
+  EXPECT_EQ(count_characters("abc"), 3U);
+  EXPECT_EQ(count_characters("a€😀"), 3U);
 }
 
 TEST(Printable, HasNothingThatSteersATerminal) {

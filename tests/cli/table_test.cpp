@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "base/text.hpp"
+#include "cli/columns.hpp"
 
 namespace agentctl {
 namespace {

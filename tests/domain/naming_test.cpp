@@ -141,7 +141,7 @@ TEST(UnitDescription, ShowsTheProgramOnlyAndNothingThatSteersATerminal) {
   EXPECT_EQ(description.find("secret"), std::string::npos);
   EXPECT_EQ(description.find('\x1b'), std::string::npos);
   EXPECT_EQ(description.substr(0, 48), "agentctl session aaaaaaaaaaab: a tool\\x1b[31mxxx");
-  EXPECT_LE(count_columns(description), 31U + 40U);
+  EXPECT_LE(count_characters(description), 31U + 40U);
   record.request.command.clear();
   EXPECT_EQ(id_from_description(unit_description(record)), record.id);
 }

@@ -2,8 +2,8 @@
 #include <sstream>
 
 #include "base/system.hpp"
-#include "base/text.hpp"
 #include "base/user.hpp"
+#include "cli/columns.hpp"
 #include "output/output_fixture.hpp"
 
 namespace agentctl {
@@ -80,7 +80,7 @@ TEST_F(TerminalTest, ListFitsTheTerminalAndKeepsWhatMatters) {
   record.request.ttl = 4h;
   add_live(record);
   Record failed = record_of("api", 3h);
-  failed.request.command = {"sh", "-c", "echo ü" + std::string(100, '-')};
+  failed.request.command = {"sh", "-c", "echo ü 修复登录测试 😀" + std::string(100, '-')};
   add_ended(failed, State::failed, "cannot run '/usr/local/bin/" + std::string(100, 'y') + "': Exec format error", 126);
   for (const unsigned short columns : std::initializer_list<unsigned short>{80, 60, 40}) {
     const std::string shown = without_colors(on_terminal({"--user", "list", "-a"}, columns).out);

@@ -129,6 +129,13 @@ TEST_F(UsageErrorTest, EachSaysWhatIsWrongAndWhereTheRightIs) {
     EXPECT_THAT(agentctl(row.words), ended_with(2, "", error_text(row.message, row.hint))) << as_text(row.words);
 }
 
+TEST_F(UsageErrorTest, WhatIsShownAsItComesIsNoJson) {
+  const Outcome outcome = agentctl({"run", "--follow", "--json", "--", "true"});
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_THAT(outcome.err,
+              HasSubstr("--follow shows what the command prints, which is no JSON; --wait --json says how"));
+}
+
 TEST_F(UsageErrorTest, InJsonEachIsOneObjectOnStderr) {
   std::set<std::string> verbs;
   for (const Case& row : cases()) {

@@ -99,12 +99,13 @@ TEST_F(WaitTest, InJsonPrintsTheSessionsAsTheyEnded) {
   EXPECT_EQ(boost::json::parse(outcome.out).at(0).at("state").as_string(), "failed");
 }
 
-TEST_F(WaitTest, ABusThatDiesMeanwhileIsUnreachable) {
+// The statuses below 125 are the session's own.
+TEST_F(WaitTest, ABusThatDiesMeanwhileIsAFailureOfAgentctl) {
   add_live(record_of("web"));
   const auto program = waiting({"web"});
   bus.kill();
   const Outcome outcome = program->finish();
-  EXPECT_EQ(outcome.status, 6);
+  EXPECT_EQ(outcome.status, 125);
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, testing::StartsWith("agentctl: cannot read "));
   EXPECT_THAT(outcome.err, HasSubstr("the bus closed the connection\nhint: agentctl doctor\n"));

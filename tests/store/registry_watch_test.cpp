@@ -26,6 +26,12 @@ TEST(RegistryWatch, TellsEachChangeAndNothingElse) {
   EXPECT_TRUE(watch.next_change(std::chrono::seconds(10)));
 }
 
+TEST(RegistryWatch, OfAFolderThatIsGoneIsNone) {
+  const TemporaryFolder folder;
+  EXPECT_TRUE(RegistryWatch::of_folder(folder.path()).has_value());
+  EXPECT_FALSE(RegistryWatch::of_folder(folder / "gone").has_value());
+}
+
 TEST(RegistryWatch, NamesTheLimitThatTooManyWaitersMeet) {
   const TemporaryFolder folder;
   rlimit before{};

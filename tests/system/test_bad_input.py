@@ -105,7 +105,7 @@ def test_an_output_file_that_one_may_not_write(user_agentctl):
 
 
 def test_a_folder_that_one_may_not_enter(user_agentctl):
-    refused(user_agentctl, ["run", "-C", "/root", "--", "true"], 1, "'/root'", "Permission denied")
+    refused(user_agentctl, ["run", "-C", "/root", "--", "true"], 5, "'/root'", "Permission denied")
 
 
 def test_a_second_live_session_of_the_name(agentctl):

@@ -91,7 +91,7 @@ def test_a_gate_holds_until_it_is_opened(agentctl, flows):
     flows.ended("succeeded")
     assert flows.order() == ["build", "ship", "tell"]
     result = agentctl("flow", "resume", "release")
-    assert result.status == 4 and "it is over, succeeded" in result.err
+    assert result.status == 4 and "it has ended (succeeded)" in result.err
 
 
 def test_a_failed_step_cancels_the_rest(flows):

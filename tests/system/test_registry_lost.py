@@ -178,7 +178,7 @@ def assert_told_and_else_well(agentctl, path):
     assert path in result.err and result.err.startswith("agentctl: warning: "), result
     assert agentctl("doctor").out.count(path) >= 1
     assert agentctl("status", "a").status == 0
-    result = agentctl("status", "x")
+    result = agentctl("status", "no-such")
     assert result.status == 3 and ("/ended/" not in path or path in result.err), result
 
 
@@ -190,7 +190,7 @@ def test_garbage_among_the_records(agentctl):
     for content in GARBAGE.values():
         with file_with(agentctl, live, content + b"\n"):
             assert_told_and_else_well(agentctl, f"{live}:2")
-        ended = f"{agentctl.registry}/ended/x.abcdefghijkl.json"
+        ended = f"{agentctl.registry}/ended/no-such.abcdefghijkl.json"
         with file_with(agentctl, ended, content):
             assert_told_and_else_well(agentctl, ended)
     for folder in ("live", "ended"):

@@ -82,6 +82,26 @@ def test_a_shorter_and_a_longer_timeout_for_this_stop_only(agentctl):
     assert agentctl.status("shorter")["state"] == agentctl.status("longer")["state"] == "stopped"
 
 
+def test_a_timeout_without_end_is_one_like_any_other(agentctl):
+    agentctl.run("web", "sleep", "1000")
+    assert agentctl.ok("stop", "--timeout", "infinity", "web") == "web: stopped, 2 processes, 0 left\n"
+
+
+def test_a_longer_timeout_that_a_paused_host_cannot_be_told_is_refused(agentctl):
+    for name in ("first", "paused"):
+        agentctl.run(name, "sh", "-c", "trap '' TERM; while :; do sleep 0.1; done", options=["--stop-timeout", "200ms"])
+    agentctl.ok("kill", "-s", "STOP", "paused")
+    result = agentctl("stop", "--timeout", "1h", "first", "paused")
+    assert result.status == 7 and "cannot stop session 'paused': the session host does not answer" in result.err, result
+    assert "hint: agentctl stop paused\n" in result.err
+    for name in ("first", "paused"):
+        session = agentctl.status(name)
+        assert (session["state"], session["stopped_by"]) == ("running", None), "a refusal changes nothing"
+    began = time.monotonic()
+    agentctl.ok("stop", "first", "paused")
+    assert time.monotonic() - began < 20, "not the hour that first was to have"
+
+
 def test_a_signal_before_it_is_no_stop(agentctl):
     agentctl.run("web", "sh", "-c", "trap '' TERM; while :; do sleep 1; done", options=["--stop-timeout", "200ms"])
     agentctl.ok("kill", "web")
