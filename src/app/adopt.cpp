@@ -28,11 +28,8 @@ Error cannot_adopt(pid_t pid, ErrorCode code, std::string reason, std::string hi
 
 // The session that a control group belongs to; empty: none.
 std::string session_of(const std::string& control_group) {
-  for (std::string_view left = control_group; !left.empty();) {
-    const std::string_view part = left.substr(0, left.find('/'));
-    left.remove_prefix(std::min(left.size(), part.size() + 1));
-    if (auto name = name_from_unit(part)) return std::move(*name);
-  }
+  for (std::string_view left = control_group; !left.empty();)
+    if (auto name = name_from_unit(take_until(left, '/'))) return std::move(*name);
   return {};
 }
 

@@ -79,7 +79,7 @@ void replace(Context& context, const Record& record, const Session& holder) {
                  .object = holder.record.request.name,
                  .reason = "this command runs in it, and would end with it",
                  .hint = "agentctl restart " + holder.record.request.name});
-  refuse_strangers(context, record, holder);
+  refuse_other_listeners(context, record, holder);
   stop_sessions(context, {holder}, {.reason = "replaced by " + record.request.name + " (" + record.id + ")"});
 }
 

@@ -120,7 +120,7 @@ Error port_is_taken(Context& context, const Record& wanted, std::uint16_t port) 
                 .hint = "agentctl port " + std::to_string(port)});
 }
 
-void refuse_strangers(Context& context, const Record& wanted, const Session& holder) {
+void refuse_other_listeners(Context& context, const Record& wanted, const Session& holder) {
   for (const std::uint16_t port : wanted.request.ports) {
     if (port == automatic_port) continue;
     for (const PortListener& listener : find_port_use(context, port).listeners)

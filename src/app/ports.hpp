@@ -46,6 +46,6 @@ std::string who_listens(std::uint16_t port);
 Error port_is_taken(Context& context, const Record& wanted, std::uint16_t port);
 
 /// Throws that for a port on which another than this session listens, which is to be ended for the wanted one.
-void refuse_strangers(Context& context, const Record& wanted, const Session& holder);
+void refuse_other_listeners(Context& context, const Record& wanted, const Session& holder);
 
 }  // namespace agentctl

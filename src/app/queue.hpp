@@ -38,7 +38,8 @@ std::vector<Record> cancel_queued(Context& context, const std::vector<Session>& 
 /// Looks at those that hold the slots of a pool, so that one that has ended without its recorder frees it.
 void refresh_holders(Context& context, const std::string& pool);
 
-/// For people: why a queued session waits: "2 of 2 slots of pool 'build' are held by 'a', 'b'; 3rd in line".
+/// For people: why a queued session waits: "2 of 2 slots of pool 'build' are held by 'a', 'b'; 2 before it in
+/// line".
 std::string why_queued(Context& context, const Record& record);
 
 }  // namespace agentctl

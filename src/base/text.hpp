@@ -14,8 +14,13 @@ std::optional<std::int64_t> parse_decimal(std::string_view text);
 /// Bytes as systemd takes them: decimal digits and K, M, G or T, of 1024 each; less than 2^63.
 std::optional<std::uint64_t> parse_size(std::string_view text);
 
-/// The first line, without its newline, which is taken off the text together with it.
+/// The part before the first `separator`, which is taken off the text together with it; all of it when there is none.
+std::string_view take_until(std::string_view& text, char separator);
+/// The first line, in the same way.
 std::string_view take_line(std::string_view& text);
+
+/// 16 digits that differ when the bytes do, as long as nobody is after two that have the same (FNV-1a, 64 bits).
+std::string fnv1a_hex(std::string_view bytes);
 
 /// Without the spaces and tabs at either end.
 std::string_view trim(std::string_view text);

@@ -1,6 +1,7 @@
 #include "base/unix_socket.hpp"
 
 #include <poll.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -30,6 +31,13 @@ UnixAddress::UnixAddress(const std::string& path) {
 bool has_hung_up(int fd) noexcept {
   pollfd peer{.fd = fd, .events = 0, .revents = 0};
   return ::poll(&peer, 1, 0) != 0;
+}
+
+bool is_own_peer(int fd) noexcept {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
+  return peer.uid == ::geteuid() || peer.uid == 0;
 }
 
 Fd make_unix_socket(int type) {

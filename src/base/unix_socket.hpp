@@ -21,6 +21,9 @@ struct UnixAddress {
 /// Whether the other side of a connected socket has closed it, and not only the direction in which it sends.
 bool has_hung_up(int fd) noexcept;
 
+/// Whether the other side of a connected socket is a process of our own user, or of root (unix(7), SO_PEERCRED).
+bool is_own_peer(int fd) noexcept;
+
 /// A new socket of `type` (SOCK_STREAM …), close-on-exec; throws Error.
 Fd make_unix_socket(int type);
 

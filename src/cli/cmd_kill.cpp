@@ -13,14 +13,8 @@
 namespace agentctl {
 namespace {
 
-int parse_signal(std::string text) {
-  if (const auto number = parse_decimal(text); number && *number > 0 && *number < NSIG)
-    return static_cast<int>(*number);
-  if (text.starts_with("SIG")) text.erase(0, 3);
-  for (int signal = 1; signal < NSIG; ++signal) {
-    const char* name = ::sigabbrev_np(signal);
-    if (name != nullptr && text == name) return signal;
-  }
+int parse_signal(const std::string& text) {
+  if (const auto signal = signal_number(text.starts_with("SIG") ? text.substr(3) : text)) return *signal;
   throw usage_error("kill", "'" + to_printable(text) + "' is no signal: TERM, KILL, INT, HUP, USR1 ...");
 }
 

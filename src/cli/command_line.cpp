@@ -39,10 +39,8 @@ bool can_be(std::string_view word, std::string_view name) {
 }
 
 bool can_be_any(std::string_view word, std::string_view names) {
-  for (std::size_t begin = 0, end = 0; end != std::string_view::npos; begin = end + 1) {
-    end = names.find(',', begin);
-    if (can_be(word, names.substr(begin, end - begin))) return true;
-  }
+  while (!names.empty())
+    if (can_be(word, take_until(names, ','))) return true;
   return false;
 }
 

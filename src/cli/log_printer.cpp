@@ -102,7 +102,6 @@ void LogPrinter::print_line(const LogLine& line) const {
 }
 
 void LogPrinter::print_gap(const LogGap& gap) const {
-  lost_ += gap.lines;
   std::fflush(stdout);
   print_warning(gap.lines > 0 ? std::to_string(gap.lines) + " lines are missing here: the journal has not kept them"
                               : "a part of a line is missing here: the journal has not kept it");

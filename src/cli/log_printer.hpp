@@ -19,16 +19,14 @@ class LogPrinter {
   LogPrinter(const LogPrinter&) = delete;
   LogPrinter& operator=(const LogPrinter&) = delete;
 
-  /// Valid as long as the printer. Lines given to it may be held back until flush(), or the next wait in follow().
+  /// Valid as long as the printer. What is given to it may stay in stdout's buffer.
   LogSink sink() const;
-  std::uint64_t lost() const { return lost_; }
 
  private:
   void print_line(const LogLine& line) const;
   void print_gap(const LogGap& gap) const;
 
   Options options_;
-  mutable std::uint64_t lost_ = 0;
 };
 
 /// The line as it may be shown on a terminal: colours (SGR) and tabs pass, all other control characters are escaped.

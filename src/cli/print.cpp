@@ -15,7 +15,7 @@ namespace {
 
 bool color_allowed = false;
 
-constexpr std::array<const char*, 8> codes{"", "2", "1", "32", "33", "31", "34", "36"};
+constexpr std::array<const char*, 6> codes{"", "2", "1", "32", "33", "31"};
 
 void write_all(int fd, std::string_view text) {
   while (!text.empty()) {

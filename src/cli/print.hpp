@@ -11,7 +11,7 @@
 
 namespace agentctl {
 
-enum class Color { none, dim, bold, green, yellow, red, blue, cyan };
+enum class Color { none, dim, bold, green, yellow, red };
 
 /// Set once, from --no-color, NO_COLOR and what stdout is.
 void allow_color(bool allowed);
@@ -45,6 +45,6 @@ class LiveLine {
 };
 
 std::string format_bytes(std::uint64_t bytes);  ///< "12.3M", as systemctl status
-std::string format_cpu(std::uint64_t ns);       ///< "1.234s", "2min 3s"
+std::string format_cpu(std::uint64_t ns);       ///< "1.2s", "2min 3s"
 
 }  // namespace agentctl

@@ -9,16 +9,6 @@
 namespace agentctl {
 namespace {
 
-std::optional<int> signal_number(const std::string& name) {
-  for (int number = 1; number < NSIG; ++number) {
-    const char* abbreviation = ::sigabbrev_np(number);
-    if (abbreviation != nullptr && name == abbreviation) return number;
-  }
-  if (const auto number = parse_decimal(name); number && *number > 0 && *number < NSIG)
-    return static_cast<int>(*number);
-  return std::nullopt;
-}
-
 std::string asked_by(const StopRequest& stop) {
   std::string text = "stopped by " + (stop.by.user.empty() ? std::to_string(stop.by.uid) : stop.by.user);
   if (!stop.reason.empty()) text += ": " + stop.reason;
@@ -122,6 +112,16 @@ std::string not_healthy_within(microseconds timeout) { return "not healthy withi
 std::string signal_name(int signal) {
   const char* abbreviation = ::sigabbrev_np(signal);
   return abbreviation != nullptr ? std::string("SIG") + abbreviation : "signal " + std::to_string(signal);
+}
+
+std::optional<int> signal_number(std::string_view text) {
+  for (int number = 1; number < NSIG; ++number) {
+    const char* abbreviation = ::sigabbrev_np(number);
+    if (abbreviation != nullptr && text == abbreviation) return number;
+  }
+  if (const auto number = parse_decimal(text); number && *number > 0 && *number < NSIG)
+    return static_cast<int>(*number);
+  return std::nullopt;
 }
 
 bool needs_manager_job(const Record& record, const EndEvidence& evidence) {

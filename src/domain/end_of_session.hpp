@@ -49,6 +49,8 @@ int exit_status_of(const End& end);
 
 /// "SIGSEGV"; "signal 60" when it has no name.
 std::string signal_name(int signal);
+/// Of "SEGV" or "11".
+std::optional<int> signal_number(std::string_view text);
 
 /// How the reason of a session begins that was not healthy in time; ": " and the last error can follow.
 std::string not_healthy_within(microseconds timeout);

@@ -115,9 +115,7 @@ void add_variable(Environment& environment, std::string_view assignment, const E
 void add_environment_file(Environment& environment, std::string_view content, const std::string& path,
                           const Environment& caller) {
   for (std::size_t number = 1; !content.empty(); ++number) {
-    const auto newline = content.find('\n');
-    std::string_view line = content.substr(0, newline);
-    content.remove_prefix(newline == std::string_view::npos ? content.size() : newline + 1);
+    std::string_view line = take_line(content);
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
     const auto fail = [&](const std::string& reason) {

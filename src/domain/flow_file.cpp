@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
 #include <map>
 #include <utility>
 
 #include "base/error.hpp"
 #include "base/time.hpp"
+#include "domain/circle.hpp"
 #include "domain/json_document.hpp"
 #include "domain/naming.hpp"
 #include "domain/request_rules.hpp"
@@ -159,33 +159,12 @@ StepRequest step_at(const Place& place, const FlowRequest& flow, const StepReque
   return wanted;
 }
 
-// The steps of a circle, "a, b, a"; empty when there is none.
 std::string find_circle(const FlowRequest& flow) {
-  enum class Mark { none, open, done };
-  std::map<std::string, const Step*> steps;
-  for (const StepRequest& wanted : flow.steps) steps[wanted.step.name] = &wanted.step;
-  std::map<std::string, Mark> marks;
-  std::vector<std::string> path;
-  std::string circle;
-  const std::function<bool(const Step&)> visit = [&](const Step& step) {
-    Mark& mark = marks[step.name];
-    path.push_back(step.name);
-    if (mark == Mark::open) {
-      for (auto at = std::find(path.begin(), path.end(), step.name); at != path.end(); ++at)
-        circle += (circle.empty() ? "" : ", ") + *at;
-      return true;
-    }
-    if (mark == Mark::none) {
-      mark = Mark::open;
-      for (const std::string& need : step.needs)
-        if (visit(*steps.at(need))) return true;
-      marks[step.name] = Mark::done;
-    }
-    path.pop_back();
-    return false;
-  };
+  CircleSearch::Needs needs;
+  for (const StepRequest& wanted : flow.steps) needs[wanted.step.name] = wanted.step.needs;
+  CircleSearch search(std::move(needs));
   for (const StepRequest& wanted : flow.steps)
-    if (visit(wanted.step)) return circle;
+    if (std::string circle = search.from(wanted.step.name); !circle.empty()) return circle;
   return {};
 }
 

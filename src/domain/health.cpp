@@ -44,12 +44,12 @@ void require_regex(const char* option, const std::string& expression) {
   }
 }
 
-bool is_url(std::string_view text) {
+}  // namespace
+
+bool is_http_url(std::string_view text) {
   const std::string scheme = to_lower(text.substr(0, 8));
   return scheme.starts_with("http://") || scheme.starts_with("https://");
 }
-
-}  // namespace
 
 const char* to_string(HealthKind kind) noexcept { return kind_names[static_cast<std::size_t>(kind)]; }
 
@@ -65,7 +65,7 @@ HealthCheck parse_ready(const std::string& text) {
   HealthCheck check;
   if (text == "notify") return check;
   check.target = text;
-  if (is_url(text)) {
+  if (is_http_url(text)) {
     check.kind = HealthKind::http;
     return check;
   }

@@ -21,6 +21,9 @@ enum class HealthKind {
 const char* to_string(HealthKind kind) noexcept;
 std::optional<HealthKind> parse_health_kind(std::string_view text);
 
+/// Whether it begins as the URL of a web server does, in any case.
+bool is_http_url(std::string_view text);
+
 /// What follows when a session that was healthy is not any more.
 enum class WhenUnhealthy {
   report,   ///< nothing: `healthy` is false, with the reason

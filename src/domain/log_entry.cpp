@@ -23,14 +23,6 @@ std::optional<std::uint64_t> parse_count(std::string_view text) {
   return static_cast<std::uint64_t>(*number);
 }
 
-// The part before the first `separator`, which is taken off `text` together with it; the whole when there is none.
-std::string_view take_until(std::string_view& text, char separator) {
-  const std::size_t end = std::min(text.find(separator), text.size());
-  const std::string_view part = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return part;
-}
-
 std::optional<StreamPosition> parse_stream_position(std::string_view text) {
   const auto bytes = parse_count(take_until(text, '/'));
   const auto lines = parse_count(text);

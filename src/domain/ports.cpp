@@ -30,11 +30,7 @@ std::vector<PortRange> used_by_others(std::string_view local_range, std::string_
     if (const auto range = parse_range(text, between)) ranges.push_back(*range);
   };
   add(take_line(local_range), '\t');
-  for (std::string_view left = take_line(reserved); !left.empty();) {
-    const auto comma = std::min(left.find(','), left.size());
-    add(left.substr(0, comma), '-');
-    left.remove_prefix(std::min(comma + 1, left.size()));
-  }
+  for (std::string_view left = take_line(reserved); !left.empty();) add(take_until(left, ','), '-');
   return ranges;
 }
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/text.hpp"
+#include "domain/circle.hpp"
 #include "domain/javascript.hpp"
 #include "domain/service_checks.hpp"
 
@@ -151,48 +152,11 @@ std::string file_in(const SpecCheck& check, const std::string& key) {
 
 void read_unhealthy(const SpecCheck& check, ServiceSpec& spec) {
   const auto place = given(check.place, "unhealthy");
-  if (!place || place->value() == "report") return;
-  if (place->value() == "restart") {
-    spec.health.when_unhealthy = WhenUnhealthy::restart;
-  } else if (place->value() == "stop") {
-    spec.health.when_unhealthy = WhenUnhealthy::stop;
-  } else {
-    check.refuse(place->pointer(), "unhealthy-invalid" + in_parentheses(string_of(place->value())));
-  }
+  if (!place) return;
+  const auto what = place->value().is_string() ? parse_when_unhealthy(place->value().get_string()) : std::nullopt;
+  if (!what) check.refuse(place->pointer(), "unhealthy-invalid" + in_parentheses(string_of(place->value())));
+  spec.health.when_unhealthy = *what;
 }
-
-/// Follows what each service needs to find one that comes back to itself.
-class CircleSearch {
- public:
-  explicit CircleSearch(const std::vector<ServiceSpec>& specs) : specs_(specs), done_(specs.size(), false) {}
-
-  /// "a, b, a"; empty when there is none on the way from this one.
-  std::string from(std::size_t index) {
-    if (done_[index]) return {};
-    const bool again = std::find(path_.begin(), path_.end(), index) != path_.end();
-    path_.push_back(index);
-    if (again) return words();
-    for (const std::string& need : specs_[index].needs)
-      for (std::size_t i = 0; i < specs_.size(); ++i)
-        if (specs_[i].name == need)
-          if (std::string circle = from(i); !circle.empty()) return circle;
-    path_.pop_back();
-    done_[index] = true;
-    return {};
-  }
-
- private:
-  std::string words() const {
-    std::string text;
-    for (auto at = std::find(path_.begin(), path_.end(), path_.back()); at != path_.end(); ++at)
-      text += (text.empty() ? "" : ", ") + specs_[*at].name;
-    return text;
-  }
-
-  const std::vector<ServiceSpec>& specs_;
-  std::vector<bool> done_;
-  std::vector<std::size_t> path_;
-};
 
 }  // namespace
 
@@ -228,9 +192,12 @@ void check_needs(const std::vector<ServiceSpec>& specs) {
         refuse(i, "/" + std::to_string(n), "needs-unknown" + in_parentheses(need));
     }
   }
-  CircleSearch search(specs);
+  CircleSearch::Needs needs;
+  for (const ServiceSpec& spec : specs) needs[spec.name] = spec.needs;
+  CircleSearch search(std::move(needs));
   for (std::size_t i = 0; i < specs.size(); ++i)
-    if (const std::string circle = search.from(i); !circle.empty()) refuse(i, "", "needs-circle (" + circle + ")");
+    if (const std::string circle = search.from(specs[i].name); !circle.empty())
+      refuse(i, "", "needs-circle (" + circle + ")");
 }
 
 }  // namespace agentctl

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/ascii.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "domain/javascript.hpp"
@@ -21,14 +20,9 @@ constexpr std::size_t longest_target = 64;        // an address and a port
 constexpr std::string_view spaces = " \t\n\v\f\r";
 
 std::optional<HealthKind> kind_of(std::string_view type, bool extended) {
-  if (type == "http") return HealthKind::http;
-  if (type == "command") return HealthKind::command;
-  if (!extended) return std::nullopt;
-  if (type == "tcp") return HealthKind::tcp;
-  if (type == "unix") return HealthKind::unix_socket;
-  if (type == "log") return HealthKind::log;
-  if (type == "notify") return HealthKind::notify;
-  return std::nullopt;
+  const auto kind = parse_health_kind(type);
+  const bool is_plain = kind == HealthKind::http || kind == HealthKind::command;
+  return is_plain || extended ? kind : std::nullopt;
 }
 
 // A time in seconds, more than 0 and at most `longest`. Under a microsecond it is one.
@@ -38,17 +32,12 @@ std::optional<microseconds> span_in(const Place& place, double longest) {
   return microseconds(std::max<std::int64_t>(1, std::llround(seconds * 1e6)));
 }
 
-bool is_absolute_url(std::string_view url) {
-  const std::string scheme = to_lower(url.substr(0, 8));
-  return scheme.starts_with("http://") || scheme.starts_with("https://");
-}
-
 void read_http(const SpecCheck& check, const Place& place, HealthCheck& health) {
   const auto url = given(place, "url");
   if (!url || !url->value().is_string() || url->value().get_string().empty())
     check.refuse(pointer_to(place, "url"), "healthcheck-url-missing");
   health.target = url->string();
-  if (!is_absolute_url(health.target)) check.refuse(url->pointer(), "healthcheck-url-not-absolute");
+  if (!is_http_url(health.target)) check.refuse(url->pointer(), "healthcheck-url-not-absolute");
   // Spaces and control characters are libcurl's to refuse, when the check is made.
   if (has_nul(health.target)) check.refuse(url->pointer(), "healthcheck-url-contains-nul");
   if (health.target.size() > max_argument) check.refuse(url->pointer(), "healthcheck-url-too-long");

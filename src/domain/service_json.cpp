@@ -106,14 +106,8 @@ std::string to_json(const ServiceSpec& spec) {
          ",\"attrs\":" + spec.attrs + ",\"healthcheck\":" + health_of(spec) + extras_of(spec) + "}";
 }
 
-// FNV-1a: whoever can write the file can start the service, so that a collision on purpose would gain nothing.
-std::string digest_of(const ServiceSpec& spec) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : to_json(spec)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  std::string digits;
-  for (int shift = 60; shift >= 0; shift -= 4) digits += "0123456789abcdef"[(hash >> shift) & 15];
-  return digits;
-}
+// Whoever can write the file can start the service, so that a collision on purpose would gain nothing.
+std::string digest_of(const ServiceSpec& spec) { return fnv1a_hex(to_json(spec)); }
 
 std::string to_json(const ServiceFile& file) {
   std::string text = file.extended ? "{\"agentctl\":1,\"specs\":[" : "{\"specs\":[";

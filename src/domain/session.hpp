@@ -107,7 +107,7 @@ struct SessionRequest {
   std::vector<std::uint16_t> ports;                  ///< held while it lives (domain/ports.hpp)
   std::optional<microseconds> ttl;                   ///< none: no limit
   microseconds stop_timeout = default_stop_timeout;  ///< from SIGTERM to SIGKILL
-  std::string stdout_file;                           ///< appended to, besides the journal; empty: none
+  std::string stdout_file;                           ///< absolute; appended to, besides the journal; empty: none
   std::string stderr_file;
   std::uint64_t log_max = default_log_max;  ///< bytes of such a file, then it becomes FILE.1; 0: no limit
   bool clean_env = false;

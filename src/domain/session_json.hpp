@@ -7,8 +7,7 @@
 
 namespace agentctl {
 
-/// A record as it stands on disk, with its schema version. The JSON of launches and host notes is declared in
-/// domain/launch.hpp and lives in the same file.
+/// A record as it stands on disk, with its schema version.
 std::string to_json(const Record& record);
 
 /// Throws Error for anything but a record of this schema version: wrong types, missing fields, nesting over 16.

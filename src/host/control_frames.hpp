@@ -14,9 +14,9 @@
 namespace agentctl {
 
 /// What goes over a session's control socket: frames of a length (32 bits, of what follows it), a type (8 bits) and the
-/// type's fields. All numbers are little-endian; a text or byte string is the rest of its frame, unless a length (32
-/// bits) stands before it. A type that the other side does not know is answered by a failure, not by closing, so
-/// that either side can be the newer one; the version changes only when an old frame gets another meaning.
+/// type's fields. All numbers are little-endian; a text or byte string is the rest of its frame. A type that the other
+/// side does not know is answered by a failure, not by closing, so that either side can be the newer one; the version
+/// changes only when an old frame gets another meaning.
 namespace control {
 
 inline constexpr std::uint32_t version = 1;

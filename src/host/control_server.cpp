@@ -23,13 +23,6 @@ constexpr std::size_t answer_limit = 64u << 10;
 constexpr std::size_t follower_limit = 1u << 20;
 constexpr std::size_t own_follower_room = 256u << 10;
 
-bool may_connect(int fd) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
-  return peer.uid == ::geteuid() || peer.uid == 0;
-}
-
 }  // namespace
 
 ControlServer::~ControlServer() { close(); }
@@ -54,7 +47,7 @@ void ControlServer::accept_client() {
     if (errno == EMFILE || errno == ENFILE) drop_oldest([](const Client& client) { return !client.is_ours; });
     return;
   }
-  if (!may_connect(fd.get())) return;
+  if (!is_own_peer(fd.get())) return;
   // The oldest gives way, so that idle connections cannot lock everybody else out. A follower does not: it would come
   // back at once, and drive out the next.
   const auto is_idle = [](const Client& client) { return !client.following && !client.is_ours; };

@@ -21,6 +21,7 @@
 #include "base/file.hpp"
 #include "base/text.hpp"
 #include "domain/end_of_session.hpp"
+#include "domain/naming.hpp"
 #include "host/command.hpp"
 
 namespace agentctl {
@@ -47,17 +48,9 @@ Pipe make_pipe() {
   return {Fd(ends[0]), Fd(ends[1])};
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
-
-std::string absolute_path(const std::string& path, const std::string& directory) {
-  return path.starts_with('/') ? path : directory + "/" + path;
-}
-
 std::string describe_end(int status) {
   if (WIFEXITED(status)) return "exited with status " + std::to_string(WEXITSTATUS(status));
-  const char* name = ::sigabbrev_np(WTERMSIG(status));
-  const std::string signal = name != nullptr ? "SIG" + std::string(name) : std::to_string(WTERMSIG(status));
-  return "was killed by " + signal + (WCOREDUMP(status) ? " and dumped core" : "");
+  return "was killed by " + signal_name(WTERMSIG(status)) + (WCOREDUMP(status) ? " and dumped core" : "");
 }
 
 std::optional<Monotonic> earlier(std::optional<Monotonic> a, std::optional<Monotonic> b) {
@@ -115,10 +108,8 @@ std::optional<int> SessionHost::start() {
                    .identifier = base_name(request.command[0]),
                    .pid = 0};
   journal_.set_origin(origin);
-  if (!request.stdout_file.empty())
-    carrier_.add_file(OutputStream::out, absolute_path(request.stdout_file, request.cwd), request.log_max);
-  if (!request.stderr_file.empty())
-    carrier_.add_file(OutputStream::err, absolute_path(request.stderr_file, request.cwd), request.log_max);
+  if (!request.stdout_file.empty()) carrier_.add_file(OutputStream::out, request.stdout_file, request.log_max);
+  if (!request.stderr_file.empty()) carrier_.add_file(OutputStream::err, request.stderr_file, request.log_max);
   if (!wait_for_turn()) return 0;
   // From now on the command may run, also when nobody lives to tell: it must not be taken for one that never began.
   if (can_be_queued(launch.record)) save_note();

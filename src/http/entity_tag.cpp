@@ -28,13 +28,7 @@ std::string_view take_tag(std::string_view& list) {
 
 }  // namespace
 
-std::string entity_tag(std::string_view body) {
-  std::uint64_t value = 14695981039346656037ULL;
-  for (const char c : body) value = (value ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  std::array<char, 24> text{};
-  std::snprintf(text.data(), text.size(), "\"%016llx\"", static_cast<unsigned long long>(value));
-  return text.data();
-}
+std::string entity_tag(std::string_view body) { return '"' + fnv1a_hex(body) + '"'; }
 
 bool matches_tag(std::string_view if_none_match, std::string_view tag) {
   while (!if_none_match.empty()) {

@@ -88,11 +88,4 @@ Listening listening_of(int socket) {
   return {.unix_socket = false, .address = host.data(), .port = static_cast<std::uint16_t>(std::stoi(port.data()))};
 }
 
-bool is_own_peer(int socket) {
-  ucred peer{};
-  socklen_t size = sizeof peer;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
-  return peer.uid == ::geteuid() || peer.uid == 0;
-}
-
 }  // namespace agentctl

@@ -17,7 +17,4 @@ Fd listen_on(const Listening& address);
 /// What kind of socket systemd has handed over.
 Listening listening_of(int socket);
 
-/// Whether the process at the other end of a Unix socket is of this user, or root's.
-bool is_own_peer(int socket);
-
 }  // namespace agentctl

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "base/error.hpp"
+#include "base/unix_socket.hpp"
 #include "http/connection.hpp"
 #include "http/event_hub.hpp"
 #include "http/listener.hpp"

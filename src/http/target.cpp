@@ -31,19 +31,11 @@ std::optional<std::string> decode(std::string_view text, bool plus_is_space) {
   return decoded;
 }
 
-// The part up to the next `divider`, which is taken off the text together with it.
-std::string_view take_part(std::string_view& text, char divider) {
-  const std::size_t end = std::min(text.find(divider), text.size());
-  const std::string_view part = text.substr(0, end);
-  text.remove_prefix(std::min(end + 1, text.size()));
-  return part;
-}
-
 bool parse_query(std::string_view text, RequestTarget& target) {
   while (!text.empty()) {
-    std::string_view part = take_part(text, '&');
+    std::string_view part = take_until(text, '&');
     if (part.empty()) continue;
-    auto name = decode(take_part(part, '='), true);
+    auto name = decode(take_until(part, '='), true);
     auto value = decode(part, true);
     if (!name || !value || target.query.size() == most_parts) return false;
     target.query.emplace_back(std::move(*name), std::move(*value));
@@ -73,11 +65,11 @@ std::optional<RequestTarget> parse_target(std::string_view target) {
   if (!target.starts_with('/') || target.find('#') != std::string_view::npos) return std::nullopt;
   target.remove_prefix(1);
   RequestTarget parsed;
-  std::string_view path = take_part(target, '?');
+  std::string_view path = take_until(target, '?');
   // An empty last segment stays: "/a/" is not "/a".
   for (bool more = true; more;) {
     more = path.find('/') != std::string_view::npos;
-    auto segment = decode(take_part(path, '/'), false);
+    auto segment = decode(take_until(path, '/'), false);
     if (!segment || parsed.segments.size() == most_parts) return std::nullopt;
     parsed.segments.push_back(std::move(*segment));
   }

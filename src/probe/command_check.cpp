@@ -70,11 +70,8 @@ class HeldSignals {
 std::vector<pid_t> children() {
   std::vector<pid_t> pids;
   const std::string text = read_proc("/proc/self/task/" + std::to_string(::getpid()) + "/children", 1u << 16);
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t space = std::min(text.find(' ', at), text.size());
-    if (const auto pid = parse_decimal(text.substr(at, space - at))) pids.push_back(static_cast<pid_t>(*pid));
-    at = space + 1;
-  }
+  for (std::string_view left = text; !left.empty();)
+    if (const auto pid = parse_decimal(take_until(left, ' '))) pids.push_back(static_cast<pid_t>(*pid));
   return pids;
 }
 

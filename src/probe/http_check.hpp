@@ -16,10 +16,6 @@ class HttpCheck {
   CheckResult operator()();
 
  private:
-  struct CloseHandle {
-    void operator()(void* handle) const;
-  };
-
   HealthCheck check_;
   std::shared_ptr<void> handle_;  ///< a CURL: its connections are not kept, but what it has resolved is
 };

@@ -43,7 +43,7 @@ class SystemdEngine : public Engine {
   std::size_t units_in(const std::string& slice) override;
   std::vector<pid_t> processes(const std::string& control_group) override;
 
-  /// SystemState= of the manager and its version, for doctor.
+  /// A property of the manager that is a text: SystemState, Version, ControlGroup (org.freedesktop.systemd1(5)).
   std::string manager_property(const std::string& name);
 
  private:

@@ -96,6 +96,20 @@ TEST(Shorten, NeverIsLongerThanAsked) {
   }
 }
 
+TEST(TakeUntil, TakesThePartAndItsSeparatorOff) {
+  std::string_view text = "a=b==";
+  EXPECT_EQ(take_until(text, '='), "a");
+  EXPECT_EQ(take_until(text, '='), "b");
+  EXPECT_EQ(take_until(text, '='), "");
+  EXPECT_EQ(text, "");
+  EXPECT_EQ(take_until(text, '='), "");
+}
+
+TEST(Fnv1a, IsAsItsAuthorsHaveIt) {
+  EXPECT_EQ(fnv1a_hex(""), "cbf29ce484222325");
+  EXPECT_EQ(fnv1a_hex("foobar"), "85944171f73967e8");
+}
+
 TEST(Characters, AreCodePoints) {
   EXPECT_EQ(count_characters(""), 0U);
   EXPECT_EQ(count_characters("abc"), 3U);

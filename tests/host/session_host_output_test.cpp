@@ -143,7 +143,7 @@ TEST_F(SessionHostOutputTest, LogsALineWithoutNewlineWhenNothingFollows) {
 
 TEST_F(SessionHostOutputTest, AppendsToFiles) {
   launch.record.request.stdout_file = path("out.log");
-  launch.record.request.stderr_file = "err.log";
+  launch.record.request.stderr_file = path("err.log");
   launch.umask = 022;
   write_file(path("out.log"), "before\n", 0600);
   run_to_end("printf 'a\\000b\\n'; echo wrong >&2; printf rest");
@@ -158,7 +158,7 @@ TEST_F(SessionHostOutputTest, AppendsToFiles) {
 TEST_F(SessionHostOutputTest, BeginsItsFileAnewAtTheLimit) {
   // Both streams by two names of one file, which is renamed once.
   launch.record.request.stdout_file = path("all.log");
-  launch.record.request.stderr_file = "./all.log";
+  launch.record.request.stderr_file = path("./all.log");
   launch.record.request.log_max = 4096;
   run_to_end("seq 1000 1500; seq 2000 2500 >&2");
   const std::string all = file("all.log.1").value() + file("all.log").value();
