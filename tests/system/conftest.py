@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from agentctl import Account, Agentctl
+from http_client import Server, socket_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -90,6 +91,28 @@ def folder(request, tmp_path_factory):
         if str(parent).startswith("/tmp/"):
             parent.chmod(0o755)
     return str(path)
+
+
+@pytest.fixture
+def server(agentctl):
+    subject = Server(agentctl, socket_of(agentctl))
+    yield subject
+    subject.stop()
+
+
+@pytest.fixture
+def user_server(user_agentctl):
+    subject = Server(user_agentctl, socket_of(user_agentctl))
+    yield subject
+    subject.stop()
+
+
+@pytest.fixture
+def tcp_server(user_agentctl):
+    subject = Server(user_agentctl, 7331, "--listen", "127.0.0.1:7331")
+    subject.headers = {"Authorization": "Bearer " + user_agentctl.ok("serve", "--token").strip()}
+    yield subject
+    subject.stop()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from agentctl import Account, Agentctl, eventually
+from terminal import Terminal
 
 pytestmark = pytest.mark.usefixtures("packaged")
 
@@ -129,6 +130,30 @@ def test_bash_completes_verbs_options_and_session_names(agentctl):
     assert completions(agentctl.account, ["agentctl", "flow", "ca"]) == ["cancel"]
     assert agentctl("flow", "run", "-", input=b'{"name": "rel", "steps": [{"name": "a", "command": ["sleep", "9"]}]}').status == 0
     assert completions(agentctl.account, ["agentctl", "flow", "cancel", ""]) == ["rel"]
+
+
+def test_fish_completes_verbs_options_and_session_names(agentctl):
+    agentctl.run("web-one", "sleep", "1000")
+    agentctl.run("ended", "true")
+    agentctl.wait_ended("ended")
+
+    def offered(line):
+        return [row.split("\t")[0] for row in agentctl.account.run(["fish", "-c", 'complete -C "$argv"', line]).out.splitlines()]
+
+    assert offered("agentctl st") == ["status", "stop"]
+    assert offered("agentctl stop ") == ["web-one"] and offered("agentctl rm ") == ["ended"]
+    assert offered("agentctl run --tt") == ["--ttl"]
+
+
+def test_zsh_completes_verbs_options_and_session_names(agentctl):
+    agentctl.run("web-one", "sleep", "1000")
+    with Terminal(agentctl.account, ["zsh", "-f"], columns=100) as terminal:
+        terminal.send("autoload -Uz compinit && compinit -D && echo ready\n")
+        terminal.expect("ready\r")
+        for typed, completed in (("agentctl stat\t", "agentctl status "), ("\x15agentctl stop we\t", "agentctl stop web-one"),
+                                 ("\x15agentctl run --tt\t", "agentctl run --ttl")):
+            terminal.send(typed)
+            terminal.expect(completed)
 
 
 def test_the_version_is_the_packages():
