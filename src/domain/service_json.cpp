@@ -1,3 +1,4 @@
+#include "base/text.hpp"
 #include "domain/javascript.hpp"
 #include "domain/ports.hpp"
 #include "domain/service_file.hpp"
