@@ -133,7 +133,7 @@ TEST_F(UsageErrorTest, WhatIsShownAsItComesIsNoJson) {
   const Outcome outcome = agentctl({"run", "--follow", "--json", "--", "true"});
   EXPECT_EQ(outcome.status, 2);
   EXPECT_THAT(outcome.err,
-              HasSubstr("--follow shows what the command prints, which is no JSON; --wait --json says how"));
+              testing::HasSubstr("--follow shows what the command prints, which is no JSON; --wait --json says how"));
 }
 
 TEST_F(UsageErrorTest, InJsonEachIsOneObjectOnStderr) {
