@@ -261,9 +261,9 @@ def test_an_unreadable_registry(user_agentctl):
     try:
         result = user_agentctl("list", "--json")
         assert [session["state"] for session in result.json()] == ["running"] and "Permission denied" in result.err, result
-        result = user_agentctl("status", "b")
+        result = user_agentctl("status", "no-such")
         assert result.status == 3 and "Permission denied" in result.err, result
-        result = user_agentctl("--json", "status", "b")
+        result = user_agentctl("--json", "status", "no-such")
         assert "Permission denied" in json.loads(result.err)["error"]["warnings"][0], result
         result = user_agentctl("stop", "a")
         assert not user_agentctl.units(), result
