@@ -1,10 +1,16 @@
 #include "cli/columns.hpp"
 
+#include <algorithm>
 #include <clocale>
 #include <cwchar>
 
 namespace agentctl {
 namespace {
+
+// A long table is nearly all of these, and to read the locale takes longer than to print it.
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
 
 // The C library reads and measures characters of the thread's locale, which is "C" everywhere else.
 class Utf8Locale {
@@ -40,6 +46,7 @@ Character first_of(std::string_view text) {
 }  // namespace
 
 std::size_t count_columns(std::string_view text) {
+  if (is_ascii(text)) return text.size();
   const Utf8Locale locale;
   std::size_t columns = 0;
   while (!text.empty()) {
@@ -53,6 +60,7 @@ std::size_t count_columns(std::string_view text) {
 std::string fit_columns(std::string_view text, std::size_t columns) {
   if (count_columns(text) <= columns) return std::string(text);
   if (columns == 0) return {};
+  if (is_ascii(text)) return std::string(text.substr(0, columns - 1)) + "…";
   const Utf8Locale locale;
   std::string_view left = text;
   for (std::size_t room = columns - 1;;) {
