@@ -162,7 +162,7 @@ Session start_again(Context& context, const Session& session, const std::vector<
   return start_session(context, prepare_launch(context, std::move(options)));
 }
 
-std::vector<Session> with_hosts(std::vector<Session> sessions) {
+std::vector<Session> those_that_run(std::vector<Session> sessions) {
   std::erase_if(sessions,
                 [](const Session& session) { return session.state == State::queued || is_terminal(session.state); });
   return sessions;
@@ -173,8 +173,9 @@ std::vector<StopOutcome> end_sessions(Context& context, const std::vector<Sessio
   const StopRequest request{.by = context.asker, .reason = options.reason, .at = now(), .timeout = options.timeout};
   std::vector<StopOutcome> outcomes;
   std::vector<Session> live;
+  std::vector<Session> begun_meanwhile;
   std::vector<std::string> units;
-  lengthen_graces(context, with_hosts(sessions), options);
+  lengthen_graces(context, those_that_run(sessions), options);
   // First what waits: none of it must start in the place of what is stopped.
   const std::vector<Record> cancelled = cancel_queued(context, sessions, request);
   for (const Session& given : sessions) {
@@ -190,13 +191,14 @@ std::vector<StopOutcome> end_sessions(Context& context, const std::vector<Sessio
     outcome.had_ended = is_terminal(session.state);
     if (outcome.had_ended) continue;
     outcome.processes = context.engine.processes(control_group_of(context, session)).size();
-    if (given.state == State::queued) lengthen_graces(context, {session}, options);
-    announce(context, session, request);
+    if (given.state == State::queued) begun_meanwhile.push_back(session);
     live.push_back(session);
     units.push_back(session.record.unit);
   }
   if (live.empty()) return outcomes;
 
+  lengthen_graces(context, begun_meanwhile, options);
+  for (const Session& session : live) announce(context, session, request);
   context.engine.stop(options.slices.empty() ? units : options.slices);
   const std::vector<Session> ended = await_stops(context, live, options);
   for (StopOutcome& outcome : outcomes) {
